@@ -1,0 +1,128 @@
+"""What a model is asked: a user's history up to a moment. One code path for training, evaluation and serving.
+
+Every user has one timeline, their interactions in time order. A query points into it: user u, the first `end`
+interactions of u's timeline, a moment, and offline also the target, the item that was taken at that moment. `end`
+counts interactions strictly before the moment, so that nothing at or after it can be seen through a query.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from dataset.vocabulary import OOV, PADDING
+
+Ints = npt.NDArray[np.int32]
+Longs = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+CONTEXT: Final = ("hour_sin", "hour_cos", "recency", "experience")
+DAY_SECONDS: Final = 86_400
+
+
+@dataclass(frozen=True)
+class Timelines:
+    """All users' interactions, user after user, each in time order (ties in file order).
+
+    Out-of-vocabulary items are left out: a model can neither read nor recommend them.
+    """
+
+    starts: Longs
+    """[num_users + 1]: user u owns the interactions starts[u] to starts[u + 1]."""
+    items: Ints
+    """[num_interactions]: item index."""
+    times: Longs
+    """[num_interactions]: seconds since 1970-01-01 UTC."""
+
+    def write(self, path: Path) -> None:
+        """Writes a plain .npz; the bytes depend on the contents alone."""
+        np.savez(path, starts=self.starts, items=self.items, times=self.times)
+
+    @classmethod
+    def read(cls, path: Path) -> "Timelines":
+        """Reads what `write` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(arrays["starts"], arrays["items"], arrays["times"])
+
+
+@dataclass(frozen=True)
+class Queries:
+    """A batch of n queries on one set of timelines; slicing it with a mask, an index array or a slice gives another."""
+
+    timelines: Timelines
+    user: Ints
+    """[n]: whose timeline."""
+    end: Longs
+    """[n]: how many of the user's interactions lie strictly before the moment."""
+    time: Longs
+    """[n]: the moment, seconds since 1970-01-01 UTC."""
+    target: Ints
+    """[n]: item index that was taken; OOV when the model cannot know it; PADDING when there is none (serving)."""
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> "Queries":
+        return Queries(self.timelines, self.user[rows], self.end[rows], self.time[rows], self.target[rows])
+
+    def write(self, path: Path) -> None:
+        """Writes the pointers, without the timelines, as a plain .npz."""
+        np.savez(path, user=self.user, end=self.end, time=self.time, target=self.target)
+
+    @classmethod
+    def read(cls, path: Path, timelines: Timelines) -> "Queries":
+        """Reads what `write` wrote, onto the same timelines."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(timelines, arrays["user"], arrays["end"], arrays["time"], arrays["target"])
+
+    def history(self, length: int) -> Ints:
+        """[n, length]: each query's latest items, newest first, filled up with PADDING."""
+        position, present = self._recent(length)
+        return np.where(present, self.timelines.items.take(position, mode="clip"), PADDING).astype(np.int32)
+
+    def context(self) -> Floats:
+        """[n, len(CONTEXT)]: time of day on a circle, days since the last interaction and history length, both as
+        logarithms scaled to about 0..1; recency is 1 where there is no history."""
+        angle = (self.time % DAY_SECONDS) * (2 * np.pi / DAY_SECONDS)
+        position, present = self._recent(1)
+        last = np.where(present, self.timelines.times.take(position, mode="clip"), 0)[:, 0]
+        days = np.maximum(self.time - last, 0) / DAY_SECONDS
+        recency = np.where(self.end > 0, np.log1p(days) / np.log1p(365), 1.0)
+        experience = np.log1p(self.end) / np.log1p(1000)
+        return np.stack([np.sin(angle), np.cos(angle), recency, experience], axis=1).astype(np.float32)
+
+    def seen(self) -> tuple[Longs, Ints]:
+        """(row, item) pairs, one for each earlier interaction of each query: rows [m] index this batch."""
+        row = np.repeat(np.arange(len(self)), self.end)
+        offset = np.arange(len(row)) - np.repeat(np.cumsum(self.end) - self.end, self.end)
+        return row, self.timelines.items[self.timelines.starts[self.user][row] + offset]
+
+    def known(self) -> npt.NDArray[np.bool_]:
+        """[n]: whether the target is an item a model can recommend."""
+        return self.target > OOV
+
+    def _recent(self, length: int) -> tuple[Longs, npt.NDArray[np.bool_]]:
+        """[n, length] positions in the timelines, newest first, and which of them exist."""
+        back = np.arange(1, length + 1)
+        position = (self.timelines.starts[self.user] + self.end)[:, None] - back
+        return position, back <= self.end[:, None]
+
+
+def ask(items: Ints, times: Longs, moment: int) -> Queries:
+    """One query from one history, as the endpoint asks it.
+
+    Args:
+        items: [h] item indices in time order, none of them PADDING or OOV.
+        times: [h] their times; all at or before `moment`.
+        moment: now, seconds since 1970-01-01 UTC.
+    """
+    timelines = Timelines(np.array([0, len(items)], np.int64), items, times)
+    return Queries(
+        timelines,
+        user=np.zeros(1, np.int32),
+        end=np.full(1, len(items), np.int64),
+        time=np.full(1, moment, np.int64),
+        target=np.full(1, PADDING, np.int32),
+    )

@@ -1,0 +1,69 @@
+"""From a prepared log to timelines and the queries that point into them.
+
+A query stands for the moment before a user takes an item for the first time: its history is every earlier interaction
+of that user (strictly earlier by timestamp, so that nothing of the same second leaks in), its target the item. Repeated
+takings of an item are no queries, because items a user has already seen are removed from every list. A target that
+is out of vocabulary stays a query: a model cannot get it right, and the metrics must say so.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dataset.query import Queries, Timelines
+from dataset.vocabulary import OOV
+
+
+@dataclass(frozen=True)
+class Log:
+    """A prepared log as codes, in time order (ties in file order)."""
+
+    user: npt.NDArray[np.int32]
+    """[interactions] index of the user."""
+    item: npt.NDArray[np.int32]
+    """[interactions] item index in the vocabulary, OOV included."""
+    identity: npt.NDArray[np.int64]
+    """[interactions] number of the item among all items, in vocabulary or not; tells OOV items apart."""
+    time: npt.NDArray[np.int64]
+    """[interactions] seconds since 1970-01-01 UTC, ascending."""
+
+    def before(self, moment: int) -> "Log":
+        """What was known just before `moment`."""
+        rows = slice(0, int(np.searchsorted(self.time, moment)))
+        return Log(self.user[rows], self.item[rows], self.identity[rows], self.time[rows])
+
+
+def timelines(log: Log, num_users: int) -> Timelines:
+    """All users' interactions with items of the vocabulary."""
+    known = log.item > OOV
+    user, item, time = log.user[known], log.item[known], log.time[known]
+    order = np.argsort(user, kind="stable")
+    starts = np.searchsorted(user[order], np.arange(num_users + 1)).astype(np.int64)
+    return Timelines(starts, item[order], time[order])
+
+
+def queries(log: Log, lines: Timelines) -> Queries:
+    """One query for each first taking of an item by a user, in time order."""
+    pair = log.user.astype(np.int64) * (int(log.identity.max(initial=0)) + 1) + log.identity
+    first = np.sort(np.unique(pair, return_index=True)[1])
+    user, time = log.user[first], log.time[first]
+    return Queries(lines, user, ends(lines, user, time), time, log.item[first])
+
+
+def ends(lines: Timelines, user: npt.NDArray[np.int32], time: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """[n] how many interactions of each user lie strictly before each moment.
+
+    Args:
+        lines: the timelines.
+        user: [n] whose.
+        time: [n] the moments.
+    """
+    if len(lines.times) == 0:
+        return np.zeros(len(user), np.int64)
+    earliest, span = int(lines.times.min()), int(np.ptp(lines.times)) + 2
+    owner = np.repeat(np.arange(len(lines.starts) - 1), np.diff(lines.starts))
+    # user * span + time is ascending along the timelines, so one search finds a moment in each user's part.
+    keys = owner * span + (lines.times - earliest)
+    wanted = user.astype(np.int64) * span + np.clip(time - earliest, 0, span - 1)
+    return (np.searchsorted(keys, wanted) - lines.starts[user]).astype(np.int64)

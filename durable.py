@@ -1,0 +1,43 @@
+"""Files that others read: wholly old or wholly new, whatever happens in between.
+
+The data goes to a temporary name in the same folder, is flushed to disk, renamed over the target, and the
+folder is flushed, so that a kill or a power cut leaves one of the two versions and never a torn one.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replaces `path` by `data`, atomically and durably. Parent folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` (anything msgspec encodes) as indented JSON with a final newline."""
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n")
+
+
+def sync_folder(path: Path) -> None:
+    """Flushes a folder's entries (names, not contents) to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,104 @@
+"""Fitting a retrieval model: epochs, early stopping on the validation metric, and a stop at the first bad loss."""
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tf_keras as keras
+from tqdm import tqdm
+
+from models.retrieval import Retrieval
+
+log = logging.getLogger(__name__)
+
+
+class DivergedError(ValueError):
+    """The training loss became NaN or infinite; nothing of the run may be kept."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit came to."""
+
+    epochs: int
+    """The epoch, counted from 1, whose weights the model has now."""
+    metric: float
+    """Its validation metric; NaN when there was no validation."""
+
+
+def batches(
+    arrays: Mapping[str, npt.NDArray[np.generic]], *, batch_size: int, seed: int
+) -> tf.data.Dataset:
+    """Shuffled, whole batches of the arrays' rows, in an order that depends on the seed alone.
+
+    Raises:
+        ValueError: there are fewer rows than one batch has.
+    """
+    rows = len(next(iter(arrays.values())))
+    if rows < batch_size:
+        raise ValueError(f"train.batch_size must be at most the {rows} training examples. Received: {batch_size}")
+    data = tf.data.Dataset.from_tensor_slices(dict(arrays)).shuffle(rows, seed=seed, reshuffle_each_iteration=True)
+    return data.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def fit(
+    model: Retrieval,
+    data: tf.data.Dataset,
+    *,
+    optimizer: keras.optimizers.Optimizer,
+    epochs: int,
+    patience: int,
+    validate: Callable[[], float] | None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    label: str,
+) -> Fit:
+    """Trains `model` in place.
+
+    Args:
+        model: the model; ends with the weights of its best epoch, or of the last one without validation.
+        data: batches, see `batches`.
+        optimizer: a fresh one.
+        epochs: at most this many.
+        patience: stop after this many epochs without a better validation metric.
+        validate: the metric of the model as it is now, higher is better; None trains for all epochs.
+        callbacks: Keras callbacks that the step needs (TFMOT's `UpdatePruningStep`).
+        label: what the progress bar says.
+
+    Raises:
+        DivergedError: the loss became NaN or infinite, at the step where it did.
+    """
+    model.compile(optimizer=optimizer)
+    best, best_weights = Fit(epochs=0, metric=-math.inf), model.get_weights()
+    with tqdm(total=epochs, desc=label, unit="epoch", leave=False) as progress:
+        for epoch in range(1, epochs + 1):
+            loss = _epoch(model, data, callbacks, label, epoch)
+            metric = validate() if validate else math.nan
+            progress.set_postfix(loss=f"{loss:.3f}", **({"validation": f"{metric:.4f}"} if validate else {}))
+            progress.update()
+            if validate is None or metric > best.metric:
+                best, best_weights = Fit(epoch, metric), model.get_weights()
+            elif epoch - best.epochs >= patience:
+                break
+    model.set_weights(best_weights)
+    log.info("%s: epoch %d, validation %.4f", label, best.epochs, best.metric)
+    return best
+
+
+def _epoch(
+    model: Retrieval, data: tf.data.Dataset, callbacks: Sequence[keras.callbacks.Callback], label: str, epoch: int
+) -> float:
+    """One pass over the data; the loss of its last batch."""
+    try:
+        history = model.fit(data, epochs=1, verbose=0, callbacks=list(callbacks))
+    except tf.errors.InvalidArgumentError as error:
+        if "the training loss" not in error.message:
+            raise
+        raise DivergedError(
+            f"{label}: the loss became NaN or infinite in epoch {epoch}; nothing was written. "
+            "Lower train.learning_rate or raise train.temperature."
+        ) from error
+    return float(history.history["loss"][-1])

@@ -1,0 +1,53 @@
+"""Magnitude pruning of the query tower with TFMOT: the smallest weights of each Dense layer go, the rest is re-trained.
+
+Zhu and Gupta 2017, "To prune, or not to prune" (arXiv 1710.01878): sparsity rises along a cubic curve while training
+goes on. Only Dense layers are pruned; pruning embeddings costs quality (docs/compression.md has the measurement).
+Zeros make the compressed file smaller and not the arithmetic faster: TensorFlow has no sparse kernels for it.
+"""
+
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras as keras
+
+from models.retrieval import Retrieval
+
+
+def wrap(model: Retrieval, *, sparsity: float, steps: int) -> Retrieval:
+    """A model whose query tower prunes its Dense layers while it trains; it needs `UpdatePruningStep` as a callback.
+
+    The layers are those of `model` itself, TFMOT does not copy them: hand in a model that nobody else uses.
+
+    Args:
+        model: read from disk for this purpose.
+        sparsity: share of zeros at the end, 0..1.
+        steps: training steps in all; the last fifth trains at the final sparsity.
+    """
+    schedule = tfmot.sparsity.keras.PolynomialDecay(
+        initial_sparsity=0.0, final_sparsity=sparsity, begin_step=0, end_step=max(steps * 4 // 5, 1), frequency=10
+    )
+
+    def wrapped(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, keras.layers.Dense):
+            return tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)
+        return layer
+
+    query = keras.models.clone_model(model.query, clone_function=wrapped)
+    return Retrieval(model.architecture, query, model.candidate)
+
+
+def strip(model: Retrieval) -> Retrieval:
+    """The pruned model without TFMOT's masks and counters: plain layers again, zeros in place."""
+    query = tfmot.sparsity.keras.strip_pruning(model.query)
+    return Retrieval(model.architecture, query, model.candidate)
+
+
+def sparsity(model: Retrieval) -> float:
+    """Share of zeros among the kernels of the query tower's Dense layers, 0..1."""
+    kernels = [layer.kernel for layer in model.query.layers if isinstance(layer, keras.layers.Dense)]
+    zeros = sum(int(tf.math.count_nonzero(tf.equal(kernel, 0.0))) for kernel in kernels)
+    return zeros / sum(int(tf.size(kernel)) for kernel in kernels)
+
+
+def callbacks() -> list[keras.callbacks.Callback]:
+    """What has to run with each training step of a wrapped model."""
+    return [tfmot.sparsity.keras.UpdatePruningStep()]

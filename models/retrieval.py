@@ -1,0 +1,143 @@
+"""The retrieval model: two towers under `tfrs.tasks.Retrieval`, trained on in-batch negatives.
+
+The loss is a softmax over the batch's candidates with the logQ correction (every logit lowered by the log of the
+candidate's sampling probability, or popular items are punished for being popular negatives) and with accidental hits
+removed. Yi et al. 2019; the correction is worth a factor of 2 on MovieLens.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+import tf_keras as keras
+
+from dataset.batches import CandidateFeatures
+from dataset.query import Queries
+from models import towers
+from models.architecture import Architecture
+
+Floats = npt.NDArray[np.float32]
+
+
+class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
+    """Query and candidate tower with their loss.
+
+    A batch is a mapping with history, context, item, categories, year, popularity and probability; see
+    `dataset.batches.examples` for the shapes.
+    """
+
+    def __init__(self, architecture: Architecture, query: keras.Model, candidate: keras.Model) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.query = query
+        self.candidate = candidate
+        self.task = tfrs.tasks.Retrieval(
+            loss=keras.losses.CategoricalCrossentropy(from_logits=True, reduction=keras.losses.Reduction.NONE),
+            temperature=architecture.temperature,
+            remove_accidental_hits=True,
+        )
+
+    def compute_loss(self, batch: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Mean softmax cross-entropy of one batch, a finite scalar.
+
+        Raises:
+            tf.errors.InvalidArgumentError: the loss is NaN or infinite.
+        """
+        query = self.query({name: batch[name] for name in ("history", "context")}, training=training)
+        candidate = self.candidate(
+            {name: batch[name] for name in ("item", "categories", "year", "popularity")}, training=training
+        )
+        # FactorizedTopK inside the training step costs twelve times the epoch: quality is measured outside.
+        losses = self.task(
+            query,
+            candidate,
+            candidate_sampling_probability=batch["probability"],
+            candidate_ids=batch["item"],
+            compute_metrics=False,
+        )
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        mean = tf.nn.compute_average_loss(losses, global_batch_size=tf.shape(losses)[0] * replicas)
+        return tf.debugging.check_numerics(mean, "the training loss")
+
+    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One optimizer step; `minimize` also scales the loss when the precision is mixed, which TFRS's own does not."""
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(batch, training=True)
+        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+        return {"loss": loss}
+
+    def query_vectors(self, queries: Queries) -> Floats:
+        """Unit vectors of n queries, float32 [n, d]."""
+        inputs = {"history": queries.history(self.architecture.history_length), "context": queries.context()}
+        return np.asarray(self.query(inputs, training=False))
+
+    def item_vectors(self, features: CandidateFeatures) -> Floats:
+        """Unit vectors of all items as they are at one moment, float32 [num_items, d]."""
+        return np.asarray(self.candidate(features.inputs(), training=False))
+
+
+class Frozen:
+    """A model with its candidates computed once: what ranks during validation.
+
+    Args:
+        model: the trained model.
+        features: the items' features at the freeze.
+    """
+
+    def __init__(self, model: Retrieval, features: CandidateFeatures) -> None:
+        self._model = model
+        self._item_vectors = model.item_vectors(features)
+
+    def scores(self, queries: Queries) -> Floats:
+        """Cosine of each query with each item, float32 [n, num_items]."""
+        return self._model.query_vectors(queries) @ self._item_vectors.T
+
+
+def build(architecture: Architecture) -> Retrieval:
+    """A model with fresh weights, the item embedding shared by both towers."""
+    embedding = towers.item_embedding(architecture)
+    return Retrieval(
+        architecture, towers.query_tower(architecture, embedding), towers.candidate_tower(architecture, embedding)
+    )
+
+
+def weights(model: Retrieval) -> dict[str, npt.NDArray[Any]]:
+    """Every weight by tower and layer, the shared embedding once, as arrays of their own."""
+    named = {
+        f"{tower.name}/{layer.name}/{position}": value
+        for tower in (model.query, model.candidate)
+        for layer in tower.layers
+        for position, value in enumerate(layer.get_weights())
+    }
+    shared = [name for name in named if name.startswith("candidate_tower/item_embedding/")]
+    return {name: value for name, value in named.items() if name not in shared}
+
+
+def write(model: Retrieval, folder: Path) -> None:
+    """Writes architecture.json and weights.npz (no pickle; the bytes depend on the values alone)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.architecture.write(folder / "architecture.json")
+    np.savez(folder / "weights.npz", **weights(model))
+
+
+def read(folder: Path) -> Retrieval:
+    """Builds the model that `write` wrote, with weights of its own: changing it never changes another.
+
+    Raises:
+        ValueError: the weights do not fit the architecture.
+    """
+    model = build(Architecture.read(folder / "architecture.json"))
+    with np.load(folder / "weights.npz", allow_pickle=False) as stored:
+        expected = set(weights(model))
+        if set(stored.files) != expected:
+            raise ValueError(f"{folder}/weights.npz does not fit its architecture: {set(stored.files) ^ expected}")
+        for tower in (model.query, model.candidate):
+            for layer in tower.layers:
+                names = [f"{tower.name}/{layer.name}/{position}" for position in range(len(layer.get_weights()))]
+                if all(name in stored for name in names):
+                    layer.set_weights([stored[name] for name in names])
+    return model

@@ -1,0 +1,119 @@
+"""The two towers of the retrieval model, as functional Keras models (TFMOT cannot wrap subclassed ones).
+
+    query_vector(h, c)     = norm(W2 drop(relu(W1 [p; c])) + W3 p),   p = [p_1 .. p_m]
+    p_j                    = sum_i softmax-like w_j(i) e(h_i),        w_j(i) starts as .5^(i / half_life_j)
+    candidate_vector(item) = norm(e(item) + V2 relu(V1 [categories; year; popularity]))
+
+h is the history, newest first, c the context, e the item embedding that both towers share. Pooling over several
+learned half-lives is what lets the model tell "just now" from "usually": on MovieLens the recency of the history is
+worth more than any architecture. Two towers: Yi et al. 2019, "Sampling-bias-corrected neural modeling for large corpus
+item recommendations" (RecSys).
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from dataset.query import CONTEXT
+from dataset.vocabulary import PADDING
+from models.architecture import Architecture
+
+LAYER_SCOPE = "podium"
+
+
+@keras.utils.register_keras_serializable(LAYER_SCOPE)
+class RecencyPooling(keras.layers.Layer):
+    """Weighted means of the embedded history, one for each half-life; [b, L, d], [b, L] -> [b, m * d].
+
+    The weight of a position starts as `.5 ** (position / half_life)` and is learned from there. An empty history gives
+    zeros and not NaN.
+    """
+
+    def __init__(self, half_lives: list[float], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.half_lives = list(half_lives)
+
+    def build(self, input_shape: list[Any]) -> None:
+        """Makes one learned log-weight for each half-life and position: [m, L]."""
+        positions = np.arange(input_shape[1][1], dtype=np.float32)
+        start = np.log(0.5) * positions / np.array(self.half_lives, np.float32)[:, None]
+        self.log_weight = self.add_weight(
+            "log_weight", shape=start.shape, initializer=keras.initializers.Constant(start), dtype=tf.float32
+        )
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        """Pools `inputs` = (embedded [b, L, d], item indices [b, L])."""
+        embedded, history = inputs
+        present = tf.cast(tf.not_equal(history, PADDING), embedded.dtype)
+        weight = tf.exp(tf.cast(self.log_weight, embedded.dtype))[None] * present[:, None, :]  # [b, m, L]
+        weight = tf.math.divide_no_nan(weight, tf.reduce_sum(weight, axis=-1, keepdims=True))
+        return tf.reshape(tf.matmul(weight, embedded), (-1, len(self.half_lives) * embedded.shape[-1]))
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs to make the same layer."""
+        return {**super().get_config(), "half_lives": self.half_lives}
+
+
+@keras.utils.register_keras_serializable(LAYER_SCOPE)
+class MaskedMean(keras.layers.Layer):
+    """Mean of the embedded entries that are not padding; [b, c, d], [b, c] -> [b, d], zeros where there is none."""
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        """Averages `inputs` = (embedded [b, c, d], indices [b, c])."""
+        embedded, indices = inputs
+        present = tf.cast(tf.not_equal(indices, PADDING), embedded.dtype)[..., None]
+        return tf.math.divide_no_nan(tf.reduce_sum(embedded * present, axis=1), tf.reduce_sum(present, axis=1))
+
+
+def item_embedding(architecture: Architecture) -> keras.layers.Embedding:
+    """The table both towers share, [num_items, embedding_dim]."""
+    return keras.layers.Embedding(
+        architecture.num_items,
+        architecture.embedding_dim,
+        embeddings_initializer=keras.initializers.RandomNormal(stddev=0.05),
+        name="item_embedding",
+    )
+
+
+def query_tower(architecture: Architecture, embedding: keras.layers.Embedding) -> keras.Model:
+    """(history int32 [b, L] newest first, context float32 [b, 4]) -> unit vectors float32 [b, d]."""
+    history = keras.Input((architecture.history_length,), dtype=tf.int32, name="history")
+    context = keras.Input((len(CONTEXT),), dtype=tf.float32, name="context")
+    embedded = keras.layers.Dropout(architecture.dropout)(embedding(history))
+    pooled = RecencyPooling(architecture.half_lives, name="recency_pooling")([embedded, history])
+    hidden = keras.layers.Concatenate()([pooled, context])
+    for depth, units in enumerate(architecture.hidden_units):
+        hidden = keras.layers.Dense(units, activation="relu", name=f"query_hidden_{depth}")(hidden)
+        hidden = keras.layers.Dropout(architecture.dropout)(hidden)
+    vector = keras.layers.Add()(
+        [
+            keras.layers.Dense(architecture.embedding_dim, name="query_projection")(hidden),
+            # Starts at zero, so that the linear path has to earn its part.
+            keras.layers.Dense(
+                architecture.embedding_dim, use_bias=False, kernel_initializer="zeros", name="query_shortcut"
+            )(pooled),
+        ]
+    )
+    return keras.Model({"history": history, "context": context}, _unit(vector), name="query_tower")
+
+
+def candidate_tower(architecture: Architecture, embedding: keras.layers.Embedding) -> keras.Model:
+    """(item int32 [b], categories int32 [b, c], year float32 [b], popularity float32 [b, w]) -> unit vectors [b, d]."""
+    item = keras.Input((), dtype=tf.int32, name="item")
+    categories = keras.Input((architecture.categories_per_item,), dtype=tf.int32, name="categories")
+    year = keras.Input((1,), dtype=tf.float32, name="year")
+    popularity = keras.Input((architecture.popularity_windows,), dtype=tf.float32, name="popularity")
+    category_vectors = keras.layers.Embedding(architecture.num_categories, 16, name="category_embedding")(categories)
+    content = keras.layers.Concatenate()([MaskedMean(name="category_mean")([category_vectors, categories]), year, popularity])
+    content = keras.layers.Dense(architecture.embedding_dim, activation="relu", name="content_hidden")(content)
+    content = keras.layers.Dense(architecture.embedding_dim, name="content_projection")(content)
+    vector = keras.layers.Add()([embedding(item), content])
+    inputs = {"item": item, "categories": categories, "year": year, "popularity": popularity}
+    return keras.Model(inputs, _unit(vector), name="candidate_tower")
+
+
+def _unit(vector: tf.Tensor) -> tf.Tensor:
+    """Scaled to length one, in float32 whatever the precision of the layers before."""
+    return keras.layers.UnitNormalization(dtype=tf.float32)(vector)
