@@ -90,7 +90,7 @@ class Train(Section):
 
     embedding_dim: int
     hidden_units: list[int]
-    history_half_life: float
+    half_lives: list[float]
     dropout: float
     temperature: float
     batch_size: int
@@ -108,7 +108,6 @@ class Compress(Section):
     fine_tune_epochs: int
     fine_tune_learning_rate: float
     max_ndcg_loss: float
-    latency_queries: int
 
 
 class Evaluate(Section):

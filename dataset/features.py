@@ -1,8 +1,9 @@
 """What is known of an item at a moment: categories and year at any time, popularity as it stood then.
 
 Popularity is kept as snapshots. The one at time s counts the interactions in [s - window, s), so nothing at or after s
-is in it; a query at time t uses the latest snapshot with s <= t. Rows are item indices of the vocabulary; the two
-reserved rows are zero.
+is in it; a query at time t uses the latest snapshot with s <= t. It is an item's share of the window's interactions
+with items of the vocabulary, not their number, which would tell the moment rather than the item. Rows are item indices
+of the vocabulary; the two reserved rows are zero.
 """
 
 from dataclasses import dataclass, fields
@@ -19,6 +20,8 @@ from dataset.vocabulary import OOV, PADDING, Vocabulary
 NEVER: Final = np.iinfo(np.int64).max
 """`first_seen` of an item that nobody has taken."""
 BYTES_LIMIT: Final = 600_000_000
+SHARE_SCALE: Final = 1000.0
+"""Popularity is log1p of a share in thousandths, so that shares of rare items differ too."""
 YEAR_ZERO: Final = 1900
 YEAR_SPAN: Final = 100.0
 """The scale of a year is fixed, not fitted, so that it cannot carry anything from the future."""
@@ -42,7 +45,7 @@ class ItemFeatures:
     year: Floats
     """[n_items]: (year - 1900) / 100, at least 0.01; 0 when unknown."""
     popularity: Floats
-    """[snapshots, n_items, windows]: log1p of the interactions in [s - window, s)."""
+    """[snapshots, n_items, windows]: log1p(1000 * share of the interactions in [s - window, s)); 0 in an empty window."""
     snapshot_times: Longs
     """[snapshots]: ascending, seconds since 1970-01-01 UTC."""
     count_train: Longs
@@ -69,12 +72,12 @@ class ItemFeatures:
 
 @dataclass(frozen=True)
 class Popularity:
-    """Counts over time; see the module's head."""
+    """Shares over time; see the module's head."""
 
     snapshot_times: Longs
     """[snapshots]"""
     values: Floats
-    """[snapshots, n_items, windows]"""
+    """[snapshots, n_items, windows], as in `ItemFeatures.popularity`."""
 
     def snapshot(self, times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """[n] index of the latest snapshot at or before each time; the first (which is empty) for earlier times."""
@@ -82,7 +85,7 @@ class Popularity:
 
 
 def popularity(log: Log, n_items: int, *, windows_days: list[int], snapshot_days: int) -> Popularity:
-    """Counts items in windows that end at each snapshot.
+    """Each item's share of the interactions in windows that end at each snapshot.
 
     Args:
         log: interactions in time order.
@@ -147,7 +150,11 @@ def _windowed(log: Log, n_items: int, snapshots: Longs, window: int) -> Floats:
     np.add.at(steps, (np.searchsorted(snapshots - window, log.time, side="right"), log.item), -1)
     steps[:, [PADDING, OOV]] = 0
     np.cumsum(steps, axis=0, out=steps)
-    return np.log1p(steps[:-1], dtype=np.float32)
+    total = np.maximum(steps[:-1].sum(axis=1, keepdims=True), 1)
+    values = steps[:-1].astype(np.float32)
+    values *= SHARE_SCALE / total
+    np.log1p(values, out=values)
+    return values
 
 
 def _refuse_too_many(snapshots: int, n_items: int, windows: int, snapshot_days: int) -> None:

@@ -80,14 +80,17 @@ class Queries:
     def history(self, length: int) -> Ints:
         """[n, length]: each query's latest items, newest first, filled up with PADDING."""
         position, present = self._recent(length)
-        return np.where(present, self.timelines.items.take(position, mode="clip"), PADDING).astype(np.int32)
+        items = np.full(position.shape, PADDING, np.int32)
+        items[present] = self.timelines.items[position[present]]
+        return items
 
     def context(self) -> Floats:
         """[n, len(CONTEXT)]: time of day on a circle, days since the last interaction and history length, both as
         logarithms scaled to about 0..1; recency is 1 where there is no history."""
         angle = (self.time % DAY_SECONDS) * (2 * np.pi / DAY_SECONDS)
         position, present = self._recent(1)
-        last = np.where(present, self.timelines.times.take(position, mode="clip"), 0)[:, 0]
+        last = self.time.copy()
+        last[present[:, 0]] = self.timelines.times[position[present]]
         days = np.maximum(self.time - last, 0) / DAY_SECONDS
         recency = np.where(self.end > 0, np.log1p(days) / np.log1p(365), 1.0)
         experience = np.log1p(self.end) / np.log1p(1000)

@@ -42,8 +42,15 @@ class Vocabulary:
 
     @classmethod
     def read(cls, path: Path) -> "Vocabulary":
-        """Reads what `write` wrote."""
-        ids = msgspec.json.decode(path.read_bytes(), type=list[str])
+        """Reads what `write` wrote.
+
+        Raises:
+            ValueError: the file is no list of texts or does not start with the reserved two.
+        """
+        try:
+            ids = msgspec.json.decode(path.read_bytes(), type=list[str])
+        except msgspec.DecodeError as error:
+            raise ValueError(f"{path}: not a vocabulary: {error}") from error
         if tuple(ids[: len(RESERVED)]) != RESERVED:
             raise ValueError(f"{path}: a vocabulary starts with {RESERVED}. Received: {ids[:2]}")
         return cls.of(ids[len(RESERVED) :])

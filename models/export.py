@@ -19,7 +19,9 @@ from models.retrieval import Floats, Retrieval
 LARGEST_INT8 = 127
 
 
-def export(folder: Path, *, name: str, model: Retrieval, features: CandidateFeatures, quantize: bool) -> None:
+def export(
+    folder: Path, *, name: str, model: Retrieval, features: CandidateFeatures, freeze: int, quantize: bool
+) -> None:
     """Writes the model part of a servable.
 
     Args:
@@ -27,6 +29,7 @@ def export(folder: Path, *, name: str, model: Retrieval, features: CandidateFeat
         name: the variant's name, kept in its manifest.
         model: the trained model.
         features: all items at the freeze.
+        freeze: nothing at or after this moment was learned, seconds since 1970-01-01 UTC.
         quantize: int8 weights in the tower (LiteRT dynamic range) and an int8 item table with one scale a row.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,6 +47,7 @@ def export(folder: Path, *, name: str, model: Retrieval, features: CandidateFeat
         "history_length": model.architecture.history_length,
         "embedding_dim": model.architecture.embedding_dim,
         "items": len(vectors),
+        "freeze": freeze,
     }
     durable.write_json(folder / "manifest.json", manifest)
 

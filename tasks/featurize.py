@@ -114,6 +114,7 @@ def _write_meanings(features: Path, plan: Plan, vocabulary: Vocabulary, titles: 
     durable.write_json(features / "users.json", plan.encoded.users)
     durable.write_json(features / "titles.json", [""] * len(RESERVED) + titles)
     durable.write_json(features / "freeze.json", plan.cuts)
+    durable.write_json(features / "shape.json", {"history_length": plan.history_length})
 
 
 def _write_queries(features: Path, built: Built, cuts: Cuts) -> dict[str, int]:

@@ -55,7 +55,9 @@ def shop(*, seed: int, integer_ids: bool = False, customers: int = 60, products:
             {
                 "sku": sku,
                 "name": [f'The "{DEPARTMENTS[d]}", no. {i}' for i, d in enumerate(department)],
-                "departments": [DEPARTMENTS[d] if i % 3 else f"{DEPARTMENTS[d]}|sale" for i, d in enumerate(department)],
+                "departments": [
+                    DEPARTMENTS[d] if i % 3 else f"{DEPARTMENTS[d]}|sale" for i, d in enumerate(department)
+                ],
                 "launched": [2000 + i % 20 for i in range(products)],
                 "blurb": [f"line one\nline two of {i}" for i in range(products)],
                 "price": [float(i) + 0.99 for i in range(products)],

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataset.sources.quotes import OPEN_QUOTE, refuse_open_end
 from dataset.sources.records import Dialect, Records, open_file, parse
 from dataset.sources.tables import VALUE_LENGTH, RawTable, SourceError, rename, require
 from dataset.sources.text import raw_table
@@ -24,7 +25,6 @@ BOM: Final = b"\xef\xbb\xbf"
 WIDE_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
 HEADER_LIMIT: Final = 1 << 20
 """Bytes read to find the header line."""
-OPEN_QUOTE: Final = "rule open_quote: a quote is opened and never closed, so lines are lost; close it or double it"
 
 
 def header(path: Path, dialect: Dialect) -> tuple[str, ...]:
@@ -66,9 +66,13 @@ def read(path: Path, name: str, names: Mapping[str, str], dialect: Dialect, *, d
     """
     present = header(path, dialect)
     require(path, present, names)
-    marked = _start(path).startswith(BOM)
+    start = _start(path)
+    marked = start.startswith(BOM)
     if marked and data is None:
         data = _all(path).removeprefix(BOM)
+    if dialect.header is None and len(start) < HEADER_LIMIT and b"\n" not in start and b"\r" not in start:
+        data = start.removeprefix(BOM) + b"\n"  # the parser sees a header only when its line ends
+    refuse_open_end(path, dialect, data)
     records = parse(path, present, list(names), dialect, data)
     first = 2 if dialect.header is None else 1
     _refuse_open_quotes(path, records, first, dialect)

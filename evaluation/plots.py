@@ -1,0 +1,74 @@
+"""Pictures of an evaluation, as PNG so that `dvc plots show` opens without a network."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from evaluation.protocol import Ranking
+from evaluation.report import ALL
+from evaluation.significance import Interval
+
+OURS: Final = "#1b6ca8"
+OTHERS: Final = "#9aa5b1"
+Row = tuple[str, str, str, Interval, int]
+
+
+def quality(path: Path, rows: Sequence[Row], *, metric: str, ours: set[str], confidence: float) -> None:
+    """Each subject's metric with its interval, best at the top."""
+    found = sorted((interval.value, subject, interval) for subject, group, name, interval, _ in rows if (group, name) == (ALL, metric))
+    figure, axis = plt.subplots(figsize=(8, 0.5 * len(found) + 1.4))
+    for place, (value, subject, interval) in enumerate(found):
+        colour = OURS if subject in ours else OTHERS
+        axis.barh(place, value, color=colour, xerr=[[value - interval.low], [interval.high - value]], capsize=3)
+        axis.text(interval.high, place, f"  {value:.4f}", va="center", fontsize=9)
+    axis.set_yticks(range(len(found)), [subject for _, subject, _ in found])
+    axis.set_xlabel(f"{metric}, temporal next-item, {confidence:.0%} interval over users")
+    axis.margins(x=0.12)
+    _save(figure, path)
+
+
+def slices(path: Path, rows: Sequence[Row], *, metric: str, subjects: Sequence[str]) -> None:
+    """The metric of a few subjects in each slice."""
+    groups = list(dict.fromkeys(group for _, group, *_ in rows))
+    found = {(subject, group): (interval, count) for subject, group, name, interval, count in rows if name == metric}
+    figure, axis = plt.subplots(figsize=(8, 4))
+    width = 0.8 / len(subjects)
+    for position, subject in enumerate(subjects):
+        spans = [found[subject, group][0] for group in groups]
+        level = np.array([span.value for span in spans])
+        error = np.abs(np.array([[span.low for span in spans], [span.high for span in spans]]) - level)
+        axis.bar(np.arange(len(groups)) + position * width, level, width, yerr=error, capsize=2, label=subject)
+    labels = [f"{group}\n{found[subjects[0], group][1]:,} queries" for group in groups]
+    axis.set_xticks(np.arange(len(groups)) + width * (len(subjects) - 1) / 2, labels, fontsize=9)
+    axis.set_ylabel(metric)
+    axis.legend(frameon=False)
+    _save(figure, path)
+
+
+def ranks(path: Path, rankings: Mapping[str, Ranking], *, ours: set[str]) -> None:
+    """Share of queries whose target stands among the first k, for every k: recall as a curve."""
+    figure, axis = plt.subplots(figsize=(8, 4))
+    cutoffs = np.unique(np.geomspace(1, 1000, 60).astype(int))
+    for subject, ranking in rankings.items():
+        found = np.sort(ranking.rank[ranking.rank > 0])
+        share = np.searchsorted(found, cutoffs, side="right") / len(ranking.rank)
+        axis.plot(cutoffs, share, label=subject, linewidth=2 if subject in ours else 1)
+    axis.set_xscale("log")
+    axis.set_xlabel("k")
+    axis.set_ylabel("recall_at_k")
+    axis.legend(frameon=False, fontsize=8)
+    _save(figure, path)
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    for axis in figure.axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)

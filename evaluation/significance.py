@@ -1,0 +1,83 @@
+"""Intervals by bootstrap over users.
+
+The queries of one user are not independent, so users are resampled with all their queries (a cluster bootstrap; Field
+and Welsh 2007). A metric is then the ratio of two sums over users, and a comparison is paired: both models answered the
+same queries, and each resample takes both answers. Percentile intervals by `scipy.stats.bootstrap`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its bounds."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def above_zero(self) -> bool:
+        """Whether the whole interval lies above 0."""
+        return self.low > 0
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How to resample."""
+
+    samples: int
+    confidence: float
+    """0..1"""
+    seed: int
+
+    def mean(self, values: Values, users: npt.NDArray[np.integer]) -> Interval:
+        """Mean of per-query `values` [n], whose users are `users` [n]."""
+        return self._interval(lambda total, count: total.sum(-1) / count.sum(-1), *_sums(users, values))
+
+    def difference(self, ours: Values, theirs: Values, users: npt.NDArray[np.integer]) -> Interval:
+        """Mean of `ours` minus mean of `theirs`, answers to the same queries [n]."""
+        return self.mean(ours - theirs, users)
+
+    def relative(self, ours: Values, theirs: Values, users: npt.NDArray[np.integer]) -> Interval:
+        """(mean of `ours` - mean of `theirs`) / mean of `theirs`; 0 where both are 0, infinite where only theirs is."""
+
+        def ratio(mine: Values, other: Values, _count: Values) -> Values:
+            gain, level = mine.sum(-1) - other.sum(-1), other.sum(-1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.where(gain == 0, 0.0, gain / level)
+
+        return self._interval(ratio, *_sums(users, ours, theirs))
+
+    def _interval(self, statistic: Callable[..., npt.NDArray[np.float64]], *per_user: Values) -> Interval:
+        value = float(statistic(*per_user))
+        if len(per_user[0]) < 2:
+            return Interval(value, -np.inf, np.inf)
+        bounds = stats.bootstrap(
+            per_user,
+            lambda *samples, axis: statistic(*samples),  # noqa: ARG005  # users lie on the last axis by construction
+            paired=True,
+            vectorized=True,
+            axis=-1,
+            n_resamples=self.samples,
+            batch=100,
+            confidence_level=self.confidence,
+            method="percentile",
+            rng=np.random.default_rng(self.seed),
+        ).confidence_interval
+        return Interval(value, float(bounds.low), float(bounds.high))
+
+
+def _sums(users: npt.NDArray[np.integer], *columns: Values) -> tuple[Values, ...]:
+    """Each column's sum for each user, and last the number of queries; [users] each."""
+    if len(users) == 0:
+        raise ValueError("an interval needs at least one query")
+    user = np.unique(users, return_inverse=True)[1]
+    return *(np.bincount(user, weights=column) for column in columns), np.bincount(user).astype(np.float64)

@@ -1,0 +1,178 @@
+"""What was recommended to whom: an append-only log of JSON lines that monitoring and retraining read.
+
+Each process writes its own file a day, each record is one write of one whole line, so a killed process leaves at most
+one torn line, at the end. The system keeps what a killed process wrote; against a power cut a background thread
+flushes to disk once a second, so that at most the last second is lost and no request waits for a disk.
+
+A log that cannot be written never fails a request: the record is dropped, counted, and its sequence number is left
+out, so that a reader sees the gap too.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+FLUSH_SECONDS: Final = 1.0
+COMPLAINT_SECONDS: Final = 60.0
+
+logger = logging.getLogger("bentoml.podium.exposure")
+
+
+class Exposure(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer. The lists run over its items, best first."""
+
+    sequence: int = 0
+    """Number within the file, from 0; given by the log."""
+    request_id: str
+    time: float
+    """Seconds since 1970-01-01 UTC at which the request was answered."""
+    version: str
+    user_id: str | None
+    history: int
+    """Number of known items the answer was made from."""
+    ignored: int
+    """Number of ids in the request's history that the model does not know."""
+    k: int
+    fallback: str | None
+    items: list[str]
+    positions: list[int]
+    """Place of each item in the answer, from 1."""
+    scores: list[float]
+    latency_ms: float
+    popularity_rank: list[int | None]
+    """Place of each item in the recent popularity list, from 1; null when it is not in there."""
+
+
+class ExposureLog:
+    """Appends from one thread (the event loop's); flushes from another."""
+
+    def __init__(self, folder: Path) -> None:
+        """Starts the flushing thread; the first file is made by the first record.
+
+        Args:
+            folder: made if absent.
+        """
+        self.folder = folder
+        self.dropped = 0
+        self._started = time.time_ns()
+        self._date = ""
+        self._descriptor = -1
+        self._retired: list[int] = []
+        self._sequence = 0
+        self._torn = False
+        self._dirty = False
+        self._complained = -COMPLAINT_SECONDS
+        self._closing = threading.Event()
+        self._encoder = msgspec.json.Encoder()
+        self._flusher = threading.Thread(target=self._flush_until_closed, name="exposure-flush", daemon=True)
+        self._flusher.start()
+
+    def append(self, exposure: Exposure) -> None:
+        """Writes one record, or drops and counts it when the system refuses."""
+        try:
+            self._open(datetime.fromtimestamp(exposure.time, UTC).date().isoformat())
+            self._write(self._encoder.encode(msgspec.structs.replace(exposure, sequence=self._sequence)) + b"\n")
+        except OSError as error:
+            self._complain(error)
+        self._sequence += 1
+
+    def close(self) -> None:
+        """Flushes everything to disk and ends the thread; nothing can be appended afterwards."""
+        self._closing.set()
+        self._flusher.join()
+        self._retire()
+        self._flush()
+
+    def _open(self, date: str) -> None:
+        if date == self._date and self._descriptor >= 0:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{date}-{os.getpid()}-{self._started}.jsonl"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._retire()
+        if date != self._date:
+            self._sequence, self._torn = 0, False
+        self._date, self._descriptor = date, descriptor
+
+    def _write(self, line: bytes) -> None:
+        # A full disk may take half a line. The next record then starts a line of its own.
+        data = b"\n" + line if self._torn else line
+        written = os.write(self._descriptor, data)
+        self._dirty = True
+        if written < len(data):
+            self._torn = True
+            raise OSError(f"{self.folder}: only {written} of {len(data)} bytes were written; is the disk full?")
+        self._torn = False
+
+    def _complain(self, error: OSError) -> None:
+        self.dropped += 1
+        now = time.monotonic()
+        if now - self._complained >= COMPLAINT_SECONDS:
+            self._complained = now
+            logger.error("EXPOSURES ARE LOST, %d so far: cannot write below %s: %s", self.dropped, self.folder, error)
+
+    def _retire(self) -> None:
+        """Hands the open file to the flusher, the only one who closes."""
+        if self._descriptor >= 0:
+            self._retired.append(self._descriptor)
+            self._descriptor = -1
+
+    def _flush_until_closed(self) -> None:
+        while not self._closing.wait(FLUSH_SECONDS):
+            self._flush()
+
+    def _flush(self) -> None:
+        while self._retired:
+            descriptor = self._retired.pop()
+            _sync(descriptor)
+            os.close(descriptor)
+        if self._dirty and self._descriptor >= 0:
+            self._dirty = False
+            _sync(self._descriptor)
+
+
+class Reading:
+    """The records of all files below a folder, file by file in name order; iterate once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Args: folder: an absent one has no records."""
+        self.folder = folder
+        self.torn = 0
+        """Lines skipped so far because they are not whole records."""
+
+    def __iter__(self) -> Iterator[Exposure]:
+        """Yields whole records."""
+        for path in sorted(self.folder.glob("*.jsonl")):
+            with path.open("rb") as file:
+                for line in file:
+                    yield from self._decode(line)
+
+    def _decode(self, line: bytes) -> Iterator[Exposure]:
+        if line == b"\n":
+            return
+        try:
+            # Without its newline a record may be cut inside its last number and still look whole.
+            if not line.endswith(b"\n"):
+                raise msgspec.DecodeError("no newline")
+            yield msgspec.json.decode(line, type=Exposure)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.torn += 1
+
+
+def read(folder: Path) -> Reading:
+    """Reads a log: iterate over the result, then ask it for `torn`."""
+    return Reading(folder)
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        logger.error("exposures may not survive a power cut: fsync failed: %s", error)

@@ -1,0 +1,118 @@
+"""What the endpoint is asked and what it answers, checked while the JSON is decoded.
+
+Anything not described here is refused: unknown fields, fractions, booleans as numbers, NaN. A key given twice counts
+once, with its last value, as in every common JSON reader.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+LARGEST_HISTORY: Final = 1000
+LONGEST_ID: Final = 256
+LARGEST_K: Final = 100
+BAD_JSON: Final = 400
+BAD_VALUE: Final = 422
+
+Id = Annotated[str, msgspec.Meta(max_length=LONGEST_ID)] | int
+
+
+class RequestError(ValueError):
+    """A request that cannot be answered, for a reason its sender can mend."""
+
+    def __init__(self, status: int, message: str) -> None:
+        """Keeps the HTTP status next to the message."""
+        super().__init__(message)
+        self.status = status
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The request as it comes over the wire."""
+
+    user_id: Id | None = None
+    history: Annotated[list[Id], msgspec.Meta(max_length=LARGEST_HISTORY)] | None = None
+    k: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_K)] = 10
+
+
+class Request(msgspec.Struct, frozen=True):
+    """The request with every id a string."""
+
+    user_id: str | None
+    history: list[str]
+    """Item ids in the order they were taken, newest last."""
+    k: int
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One recommended item."""
+
+    item_id: str
+    title: str
+    score: float
+    """Cosine of query and item for the model's answers; 0 for answers from popularity."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What was recommended, best first, by which model, and how."""
+
+    items: list[Item]
+    model_version: str
+    request_id: str
+    fallback: str | None
+    """Why popularity answered: `nothing_known` or `model_failed`; null when the model did."""
+    ignored: int
+    """How many ids of the request's history the model does not know."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a request was not answered."""
+
+    error: str
+    request_id: str
+
+
+_decoder = msgspec.json.Decoder(Body)
+
+
+def parse(body: bytes) -> Request:
+    """Reads a request.
+
+    Raises:
+        RequestError: 400 when `body` is not JSON, 422 when it is JSON but not a request.
+    """
+    try:
+        asked = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise RequestError(BAD_VALUE, f"the body is not a request: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(BAD_JSON, f"the body must be one JSON object in UTF-8: {error}") from error
+    user = None if asked.user_id is None else _name(asked.user_id)
+    return Request(user, [_name(item) for item in asked.history or ()], asked.k)
+
+
+def schemas() -> dict[str, Any]:
+    """JSON schemas of the request, the answer and the refusal, by name, without references."""
+    names, components = msgspec.json.schema_components((Body, Answer, Refusal), ref_template="{name}")
+    resolved = [_inline(schema, components) for schema in names]
+    return dict(zip(("request", "answer", "refusal"), resolved, strict=True))
+
+
+def _inline(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        return _inline(components[schema["$ref"]], components)
+    return {key: _inline_value(value, components) for key, value in schema.items()}
+
+
+def _inline_value(value: object, components: dict[str, Any]) -> object:
+    if isinstance(value, list):
+        return [_inline_value(entry, components) for entry in value]
+    return _inline(value, components) if isinstance(value, dict) else value
+
+
+def _name(value: str | int) -> str:
+    if isinstance(value, str):
+        return value
+    name = str(value)
+    if len(name) > LONGEST_ID:
+        raise RequestError(BAD_VALUE, f"an id must have at most {LONGEST_ID} characters. Received: {len(name)} digits")
+    return name

@@ -1,0 +1,59 @@
+"""The BentoML service: `bentoml serve podium:latest --host 127.0.0.1`, or this module with PODIUM_SERVABLE set.
+
+It has no authentication, so it belongs on the loopback interface or behind a proxy that has.
+"""
+
+import gc
+import logging
+from pathlib import Path
+from typing import Final
+
+import bentoml
+
+from serving import endpoint, servable, settings, version
+from serving.answering import Answering
+from serving.exposure import ExposureLog
+
+MODEL: Final = "podium:latest"
+
+logger = logging.getLogger("bentoml.podium")
+_settings = settings.read()
+_app = endpoint.application(max_body_bytes=_settings.max_body_bytes)
+
+
+# Spans nobody collects cost a tenth of a millisecond a request; set the variable to false to have them.
+@bentoml.service(
+    name="podium",
+    workers=1,
+    traffic={"timeout": _settings.timeout_seconds, "max_concurrency": _settings.max_concurrency},
+    envs=[{"name": "OTEL_SDK_DISABLED", "value": "true"}],
+)
+@bentoml.asgi_app(_app)
+class Podium:
+    """Recommends items. POST a user id, a history of item ids, or both to /recommend."""
+
+    if _settings.servable is None:
+        # As a class attribute, so that `bentoml build` packs the model into the bento.
+        model = bentoml.models.BentoModel(MODEL)
+
+    def __init__(self) -> None:
+        served = self._version()
+        self._log = ExposureLog(_settings.exposures.resolve())
+        answering = Answering(servable.read(served.folder), version=served.digest, log=self._log)
+        answering.warm_up()
+        # What is loaded now stays; collecting only what requests leave behind keeps their tail short.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        endpoint.open_for(_app, answering)
+        logger.info("serving %s, exposures in %s", served.digest, self._log.folder)
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def close(self) -> None:
+        """Flushes the exposure log."""
+        self._log.close()
+
+    def _version(self) -> version.Version:
+        if _settings.servable is not None:
+            return version.of_folder(_settings.servable)
+        return version.of_model(Path(self.model.path), self.model.info.labels.get(version.LABEL, ""))

@@ -1,0 +1,53 @@
+"""The endpoint's limits and places, read from the environment once, at start. No params.yaml is needed to serve.
+
+    PODIUM_SERVABLE         a servable's folder to serve instead of the model in BentoML's store, for development
+    PODIUM_EXPOSURES        folder of the exposure log, relative to the working directory   (artifacts/exposures)
+    PODIUM_MAX_BODY_BYTES   longer request bodies are refused with 413                      (65536)
+    PODIUM_MAX_CONCURRENCY  further requests at the same time are refused with 429          (64)
+    PODIUM_TIMEOUT_SECONDS  a request not answered by then ends with 504                    (5)
+
+The defaults are those of params.yaml's sections `serve` and `paths`.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class SettingsError(ValueError):
+    """An environment variable has a value that cannot be used; the message names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may differ between two places that serve the same bento."""
+
+    servable: Path | None
+    exposures: Path
+    max_body_bytes: int
+    max_concurrency: int
+    timeout_seconds: int
+
+
+def read(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Reads the settings.
+
+    Raises:
+        SettingsError: a limit is not a whole number above 0.
+    """
+    servable = environment.get("PODIUM_SERVABLE", "")
+    return Settings(
+        servable=Path(servable) if servable else None,
+        exposures=Path(environment.get("PODIUM_EXPOSURES", "") or "artifacts/exposures"),
+        max_body_bytes=_limit(environment, "PODIUM_MAX_BODY_BYTES", 65_536),
+        max_concurrency=_limit(environment, "PODIUM_MAX_CONCURRENCY", 64),
+        timeout_seconds=_limit(environment, "PODIUM_TIMEOUT_SECONDS", 5),
+    )
+
+
+def _limit(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, "") or str(default)
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+        raise SettingsError(f"{name} must be a whole number from 1 to {2**31 - 1}. Received: {text!r}")
+    return int(text)
