@@ -1,6 +1,7 @@
 """Content digests: the name of a thing is the SHA-256 of its bytes."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 
@@ -27,5 +28,14 @@ def of_files(folder: Path) -> dict[str, str]:
 
 def of_folder(folder: Path) -> str:
     """One SHA-256 for a whole folder: of its sorted `digest  path` lines, as `sha256sum` prints them."""
-    lines = "".join(f"{value}  {name}\n" for name, value in of_files(folder).items())
+    return _of_lines(of_files(folder))
+
+
+def of_list(paths: Iterable[Path], root: Path) -> str:
+    """The same for a choice of files below `root`, in the order given."""
+    return _of_lines({path.relative_to(root).as_posix(): of_file(path) for path in paths})
+
+
+def _of_lines(digests: Mapping[str, str]) -> str:
+    lines = "".join(f"{value}  {name}\n" for name, value in digests.items())
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -11,7 +11,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A part of params.yaml. No field has a default: the file is the only place for a value."""
 
 
-class Paths(Section):
+class Paths(Section, frozen=True):
     """Where every artefact lives, relative to the project's root; dvc.yaml interpolates the same values."""
 
     inbox: Path
@@ -27,7 +27,7 @@ class Paths(Section):
     reports: Path
 
 
-class Files(Section):
+class Files(Section, frozen=True):
     """File names or globs below `paths.inbox` for the source `files`."""
 
     interactions: str
@@ -35,7 +35,7 @@ class Files(Section):
     users: str
 
 
-class Ingest(Section):
+class Ingest(Section, frozen=True):
     """Where the interaction log comes from."""
 
     source: Literal["movielens-100k", "movielens-zip", "files"]
@@ -43,7 +43,7 @@ class Ingest(Section):
     files: Files
 
 
-class Columns(Section):
+class Columns(Section, frozen=True):
     """The log's own name of each column; empty where it has none."""
 
     user_id: str
@@ -58,7 +58,7 @@ class Columns(Section):
     numeric: list[str]
 
 
-class Prepare(Section):
+class Prepare(Section, frozen=True):
     """What a row must look like, and how many bad ones are too many."""
 
     columns: Columns
@@ -69,14 +69,14 @@ class Prepare(Section):
     min_weight: float
 
 
-class Split(Section):
+class Split(Section, frozen=True):
     """Shares of all interactions, by time, that go to validation and test."""
 
     validation_share: float
     test_share: float
 
 
-class Featurize(Section):
+class Featurize(Section, frozen=True):
     """History length in items, popularity windows and snapshot distance in days."""
 
     history_length: int
@@ -85,7 +85,7 @@ class Featurize(Section):
     popularity_snapshot_days: int
 
 
-class Train(Section):
+class Train(Section, frozen=True):
     """The two-tower retrieval model and its fit."""
 
     embedding_dim: int
@@ -101,7 +101,7 @@ class Train(Section):
     threads: int
 
 
-class Compress(Section):
+class Compress(Section, frozen=True):
     """Pruning, its control, quantization, and the rule that picks the variant."""
 
     sparsity: float
@@ -110,7 +110,7 @@ class Compress(Section):
     max_ndcg_loss: float
 
 
-class Evaluate(Section):
+class Evaluate(Section, frozen=True):
     """Cut-offs, intervals, slices, and the settings of the baselines that stand in every table."""
 
     cutoffs: list[int]
@@ -125,7 +125,7 @@ class Evaluate(Section):
     item_knn_shrink: float
 
 
-class Promote(Section):
+class Promote(Section, frozen=True):
     """The gate's margins; see `promotion.gate` for what each one decides."""
 
     min_queries: int
@@ -142,13 +142,14 @@ class Promote(Section):
     latency_queries: int
 
 
-class Package(Section):
-    """The bento's name."""
+class Replay(Section, frozen=True):
+    """Recorded traffic sent to the endpoint."""
 
-    name: str
+    queries: int
+    concurrency: int
 
 
-class Serve(Section):
+class Serve(Section, frozen=True):
     """The endpoint's address and limits."""
 
     host: str
@@ -158,9 +159,10 @@ class Serve(Section):
     timeout_seconds: int
 
 
-class Monitor(Section):
+class Monitor(Section, frozen=True):
     """When a difference between two windows is drift, and when there is too little to tell."""
 
+    window_days: int
     min_rows: int
     max_rows: int
     psi_threshold: float
@@ -168,7 +170,7 @@ class Monitor(Section):
     max_fallback_share: float
 
 
-class Params(Section):
+class Params(Section, frozen=True):
     """All of params.yaml."""
 
     seed: int
@@ -181,7 +183,7 @@ class Params(Section):
     compress: Compress
     evaluate: Evaluate
     promote: Promote
-    package: Package
+    replay: Replay
     serve: Serve
     monitor: Monitor
 

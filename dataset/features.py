@@ -45,7 +45,7 @@ class ItemFeatures:
     year: Floats
     """[n_items]: (year - 1900) / 100, at least 0.01; 0 when unknown."""
     popularity: Floats
-    """[snapshots, n_items, windows]: log1p(1000 * share of the interactions in [s - window, s)); 0 in an empty window."""
+    """[snapshots, n_items, windows]: log1p(1000 * share of the interactions in [s - window, s)), 0 when empty."""
     snapshot_times: Longs
     """[snapshots]: ascending, seconds since 1970-01-01 UTC."""
     count_train: Longs

@@ -36,6 +36,12 @@ class Timelines:
     times: Longs
     """[num_interactions]: seconds since 1970-01-01 UTC."""
 
+    def before(self, moment: int) -> "Timelines":
+        """What had happened before a moment, of the same users."""
+        known = self.times < moment
+        kept = np.concatenate([[0], np.cumsum(known)])
+        return Timelines(kept[self.starts], self.items[known], self.times[known])
+
     def write(self, path: Path) -> None:
         """Writes a plain .npz; the bytes depend on the contents alone."""
         np.savez(path, starts=self.starts, items=self.items, times=self.times)
@@ -85,13 +91,16 @@ class Queries:
         return items
 
     def context(self) -> Floats:
-        """[n, len(CONTEXT)]: time of day on a circle, days since the last interaction and history length, both as
-        logarithms scaled to about 0..1; recency is 1 where there is no history."""
+        """[n, len(CONTEXT)]: time of day on a circle, days since the last interaction, and history length.
+
+        The latter two are logarithms scaled to about 0..1; recency is 1 where there is no history.
+        """
         angle = (self.time % DAY_SECONDS) * (2 * np.pi / DAY_SECONDS)
         position, present = self._recent(1)
         last = self.time.copy()
         last[present[:, 0]] = self.timelines.times[position[present]]
-        days = np.maximum(self.time - last, 0) / DAY_SECONDS
+        # More than a year counts as a year: a model must not meet a recency beyond all that it was trained on.
+        days = np.clip((self.time - last) / DAY_SECONDS, 0, 365)
         recency = np.where(self.end > 0, np.log1p(days) / np.log1p(365), 1.0)
         experience = np.log1p(self.end) / np.log1p(1000)
         return np.stack([np.sin(angle), np.cos(angle), recency, experience], axis=1).astype(np.float32)

@@ -19,6 +19,10 @@ OOV: Final = 1
 RESERVED: Final = ("<padding>", "<oov>")
 
 
+class VocabularyError(ValueError):
+    """Ids that cannot be told apart, or a file that holds no vocabulary."""
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """Ids in index order, the two reserved entries first."""
@@ -31,13 +35,13 @@ class Vocabulary:
         """Builds a vocabulary from distinct ids, kept in the order given.
 
         Raises:
-            ValueError: an id occurs twice or is one of the reserved names.
+            VocabularyError: an id occurs twice or is one of the reserved names.
         """
         ids = (*RESERVED, *known)
         index = {name: position for position, name in enumerate(ids)}
         if len(index) != len(ids):
             repeated = next(name for position, name in enumerate(ids) if index[name] != position)
-            raise ValueError(f"vocabulary ids must be distinct and not reserved. Received twice: {repeated!r}")
+            raise VocabularyError(f"vocabulary ids must be distinct and not reserved. Received twice: {repeated!r}")
         return cls(ids, index)
 
     @classmethod
@@ -45,14 +49,14 @@ class Vocabulary:
         """Reads what `write` wrote.
 
         Raises:
-            ValueError: the file is no list of texts or does not start with the reserved two.
+            VocabularyError: the file is no list of texts or does not start with the reserved two.
         """
         try:
             ids = msgspec.json.decode(path.read_bytes(), type=list[str])
         except msgspec.DecodeError as error:
-            raise ValueError(f"{path}: not a vocabulary: {error}") from error
+            raise VocabularyError(f"{path}: not a vocabulary: {error}") from error
         if tuple(ids[: len(RESERVED)]) != RESERVED:
-            raise ValueError(f"{path}: a vocabulary starts with {RESERVED}. Received: {ids[:2]}")
+            raise VocabularyError(f"{path}: a vocabulary starts with {RESERVED}. Received: {ids[:2]}")
         return cls.of(ids[len(RESERVED) :])
 
     def write(self, path: Path) -> None:

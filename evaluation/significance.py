@@ -7,12 +7,15 @@ same queries, and each resample takes both answers. Percentile intervals by `sci
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
 Values = npt.NDArray[np.float64]
+MOST: Final = 1e6
+"""Relative change where there was nothing before: finite, so that intervals stay numbers."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,11 @@ class Bootstrap:
         return self.mean(ours - theirs, users)
 
     def relative(self, ours: Values, theirs: Values, users: npt.NDArray[np.integer]) -> Interval:
-        """(mean of `ours` - mean of `theirs`) / mean of `theirs`; 0 where both are 0, infinite where only theirs is."""
+        """(mean of `ours` - mean of `theirs`) / mean of `theirs`; 0 where both are 0, MOST where only theirs is."""
 
         def ratio(mine: Values, other: Values, _count: Values) -> Values:
             gain, level = mine.sum(-1) - other.sum(-1), other.sum(-1)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                return np.where(gain == 0, 0.0, gain / level)
+            return np.where(level > 0, gain / np.where(level > 0, level, 1.0), np.where(gain > 0, MOST, 0.0))
 
         return self._interval(ratio, *_sums(users, ours, theirs))
 

@@ -18,10 +18,7 @@ import tf_keras as keras
 from models import pruning, retrieval
 from models.fit import fit
 from models.retrieval import Retrieval
-
-PARENT = "float32"
-CONTROL = "control"
-
+from models.variants import CONTROL, PARENT
 
 class NotCompressedError(ValueError):
     """A contestant claims to be smaller or sparser and is not."""

@@ -56,14 +56,19 @@ class Drift:
         return tuple(name for name, column in self.columns.items() if column.drifted is not None)
 
     @property
+    def score_columns(self) -> tuple[str, ...]:
+        """The columns that say how the model answers, the others say what it was asked."""
+        return tuple(name for name in SCORES if name in self.columns)
+
+    @property
     def score_drift(self) -> tuple[str, ...]:
-        """Score columns that drifted: the model itself answers differently."""
-        return tuple(name for name in SCORES if name in self.columns and self.columns[name].drifted)
+        """Score columns that drifted."""
+        return tuple(name for name in self.score_columns if self.columns[name].drifted)
 
     @property
     def scores_judged(self) -> bool:
         """Whether at least one score column has a yes or a no."""
-        return any(name in SCORES for name in self.judged)
+        return any(name in self.judged for name in self.score_columns)
 
     def html(self) -> str | None:
         """Evidently's page, one file without references to the net; None when no column could be judged."""

@@ -58,20 +58,18 @@ def read(folder: Path) -> Log:
     Raises:
         WindowError: the folder is absent or no folder, or a file in it cannot be opened.
     """
-    if not folder.is_dir():
-        raise WindowError(f"the exposure log must be a folder of *.jsonl files. Received: {folder}, which is none")
     records: list[Exposure] = []
     names: list[str] = []
     damage: list[Damage] = []
-    paths = sorted(folder.glob("*.jsonl"))
-    for path in paths:
-        try:
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".jsonl")
+        for path in paths:
             found, lost = read_file(path)
-        except OSError as error:
-            raise WindowError(f"{path}: every file of the exposure log must be readable. Received: {error}") from error
-        records += found
-        names += [path.name] * len(found)
-        damage += lost
+            records += found
+            names += [path.name] * len(found)
+            damage += lost
+    except OSError as error:
+        raise WindowError(f"{folder} must be a folder of readable *.jsonl files. Received: {error}") from error
     return Log(_frame(records, names), tuple(damage), len(paths))
 
 

@@ -105,7 +105,11 @@ class Shelf:
 
     def _version(self, row: tuple[str, str, int, str]) -> Version:
         digest, time, size, files = row
-        return Version(digest, self.path(digest), time, size, json.loads(files))
+        try:
+            names = json.loads(files)
+        except (TypeError, ValueError) as error:
+            raise RegistryError(f"{self.folder / database.DATABASE}: row of version {digest} is damaged") from error
+        return Version(digest, self.path(digest), time, size, names)
 
 
 def now() -> str:

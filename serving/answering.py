@@ -92,7 +92,7 @@ class Answering:
             logger.exception("%s: the query tower failed; answering from popularity", self.version)
             return None, None
         found = items >= 0
-        # Candidates whose score is not a number are missing from the list, or stand in it with that score.
+        # Where no score is a number the list is too short, or holds them.
         if found.sum() < min(k, self._candidates(query)) or not np.isfinite(scores[found]).all():
             logger.error("%s: the model's scores must be finite; answering from popularity", self.version)
             return None, None

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 
 from serving import messages
 from serving.answering import Answering
@@ -20,6 +21,7 @@ from serving.messages import Refusal, RequestError
 REQUEST_ID: Final = "X-Request-ID"
 JSON: Final = "application/json"
 OWN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+NO_TELEMETRY: Final[Any] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 _encoder = msgspec.json.Encoder()
 
@@ -30,7 +32,7 @@ def application(*, max_body_bytes: int) -> FastAPI:
     Args:
         max_body_bytes: longer bodies are refused with 413, whether their length is announced or not.
     """
-    app = FastAPI(title="Podium", openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Podium", openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
     app.state.max_body_bytes = max_body_bytes
     app.add_api_route("/recommend", recommend, methods=["POST"], response_class=Response, **_description())
     return app
@@ -73,10 +75,13 @@ async def _body(request: Request, limit: int) -> bytes:
     if announced.isdigit() and int(announced[:20]) > limit:
         raise too_large
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_large
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise too_large
+    except ClientDisconnect as error:
+        raise RequestError(HTTPStatus.BAD_REQUEST, "the connection ended before the body") from error
     return bytes(body)
 
 

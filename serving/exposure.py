@@ -91,15 +91,13 @@ class ExposureLog:
         self._flush()
 
     def _open(self, date: str) -> None:
-        if date == self._date and self._descriptor >= 0:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{date}-{os.getpid()}-{self._started}.jsonl"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._retire()
         if date != self._date:
-            self._sequence, self._torn = 0, False
-        self._date, self._descriptor = date, descriptor
+            self._retire()
+            self._date, self._sequence, self._torn = date, 0, False
+        if self._descriptor < 0:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / f"{date}-{os.getpid()}-{self._started}.jsonl"
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def _write(self, line: bytes) -> None:
         # A full disk may take half a line. The next record then starts a line of its own.

@@ -21,11 +21,13 @@ _settings = settings.read()
 _app = endpoint.application(max_body_bytes=_settings.max_body_bytes)
 
 
-# Spans nobody collects cost a tenth of a millisecond a request; set the variable to false to have them.
+# Spans nobody collects cost time on every request; set the variable to false to have them.
 @bentoml.service(
     name="podium",
     workers=1,
     traffic={"timeout": _settings.timeout_seconds, "max_concurrency": _settings.max_concurrency},
+    # BentoML's access log decodes the type as UTF-8, so that one wrong byte in it would break the connection.
+    logging={"access": {"request_content_type": False}},
     envs=[{"name": "OTEL_SDK_DISABLED", "value": "true"}],
 )
 @bentoml.asgi_app(_app)
@@ -38,7 +40,7 @@ class Podium:
 
     def __init__(self) -> None:
         served = self._version()
-        self._log = ExposureLog(_settings.exposures.resolve())
+        self._log = ExposureLog(_settings.exposures.absolute())
         answering = Answering(servable.read(served.folder), version=served.digest, log=self._log)
         answering.warm_up()
         # What is loaded now stays; collecting only what requests leave behind keeps their tail short.
@@ -48,6 +50,12 @@ class Podium:
         endpoint.open_for(_app, answering)
         logger.info("serving %s, exposures in %s", served.digest, self._log.folder)
 
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def settle() -> None:
+        """Runs once, before the worker starts in the bento's own folder: relative places mean this directory."""
+        settings.settle()
+
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
         """Flushes the exposure log."""
@@ -56,4 +64,12 @@ class Podium:
     def _version(self) -> version.Version:
         if _settings.servable is not None:
             return version.of_folder(_settings.servable)
-        return version.of_model(Path(self.model.path), self.model.info.labels.get(version.LABEL, ""))
+        # In a bento `latest` still means the newest of the store; the bento itself knows which model it was built with.
+        bento = Podium.bento  # type: ignore[attr-defined]  # the decorator made Podium a bentoml.Service
+        packed = [model.tag for model in bento.info.all_models] if bento else [MODEL]
+        if len(packed) != 1:
+            raise version.VersionError(
+                f"a bento of Podium must hold one model. Received: {[str(tag) for tag in packed]}"
+            )
+        stored = bentoml.models.get(packed[0])
+        return version.of_model(Path(stored.path), stored.info.labels.get(version.LABEL, ""))

@@ -1,7 +1,7 @@
 """The endpoint's limits and places, read from the environment once, at start. No params.yaml is needed to serve.
 
     PODIUM_SERVABLE         a servable's folder to serve instead of the model in BentoML's store, for development
-    PODIUM_EXPOSURES        folder of the exposure log, relative to the working directory   (artifacts/exposures)
+    PODIUM_EXPOSURES        folder of the exposure log, relative to where serving starts    (artifacts/exposures)
     PODIUM_MAX_BODY_BYTES   longer request bodies are refused with 413                      (65536)
     PODIUM_MAX_CONCURRENCY  further requests at the same time are refused with 429          (64)
     PODIUM_TIMEOUT_SECONDS  a request not answered by then ends with 504                    (5)
@@ -10,7 +10,7 @@ The defaults are those of params.yaml's sections `serve` and `paths`.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,18 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         max_concurrency=_limit(environment, "PODIUM_MAX_CONCURRENCY", 64),
         timeout_seconds=_limit(environment, "PODIUM_TIMEOUT_SECONDS", 5),
     )
+
+
+def settle(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Makes the places absolute for the processes started from now on, which may run in another directory.
+
+    Raises:
+        SettingsError: as `read`.
+    """
+    settings = read(environment)
+    environment["PODIUM_EXPOSURES"] = str(settings.exposures.absolute())
+    if settings.servable is not None:
+        environment["PODIUM_SERVABLE"] = str(settings.servable.absolute())
 
 
 def _limit(environment: Mapping[str, str], name: str, default: int) -> int:

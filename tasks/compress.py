@@ -12,58 +12,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import msgspec
-
 import digest
 import durable
 import params
 from dataset.batches import CandidateFeatures, examples
 from dataset.query import Queries
 from dataset.world import World
-from evaluation.metrics import Values
 from evaluation.measure import Exam
+from evaluation.metrics import Values
 from evaluation.significance import Bootstrap, Interval
 from models import device, export
-from models.contestants import CONTROL, PARENT, Contestant, NotCompressedError, contestants
+from models.contestants import Contestant, NotCompressedError, contestants
 from models.fit import batches
+from models.variants import CONTROL, PARENT, Variant, Variants, choose
 from serving import servable
 from serving.runtime import Scoring
 
 log = logging.getLogger(__name__)
-
-
-class Variant(msgspec.Struct, frozen=True):
-    """What is known of a variant without the test."""
-
-    name: str
-    sparsity: float
-    """Share of zeros in the query tower's Dense kernels, 0..1."""
-    size_bytes: int
-    """Query tower and item table on disk."""
-    gzip_bytes: int
-    validation_ndcg_at_10: float
-    relative_to_float: Interval
-    """(variant - float) / float on validation, with its paired interval."""
-    within_margin: bool
-
-
-class Compressed(msgspec.Struct, frozen=True):
-    """The tournament's outcome."""
-
-    chosen: str
-    savedmodel_bytes: int
-    """The float model with its index as a TensorFlow SavedModel."""
-    variants: list[Variant]
-
-    @classmethod
-    def read(cls, variants: Path) -> "Compressed":
-        """Reads what `compress` wrote."""
-        return msgspec.json.decode((variants / "variants.json").read_bytes(), type=cls)
-
-    @property
-    def times_smaller(self) -> float:
-        """How many times the chosen variant fits into the float SavedModel."""
-        return self.savedmodel_bytes / next(v.size_bytes for v in self.variants if v.name == self.chosen)
 
 
 @dataclass(frozen=True)
@@ -84,7 +49,7 @@ def compress(
     train_settings: params.Train,
     evaluate_settings: params.Evaluate,
     seed: int,
-) -> Compressed:
+) -> Variants:
     """Writes `<variant>/` (the model part of a servable) for each contestant, and variants.json.
 
     Raises:
@@ -108,19 +73,13 @@ def compress(
     measured = [_measured(variants, contestant, quality, settings.max_ndcg_loss) for contestant in made]
     _refuse_no_ops({variant.name: variant for variant in measured})
     items = CandidateFeatures.catalogue(world.features, final.freeze)
-    outcome = Compressed(
+    outcome = Variants(
         chosen=choose(measured),
         savedmodel_bytes=export.savedmodel_bytes(made[0].model, items, k=max(evaluate_settings.cutoffs)),
-        variants=measured,
+        measured=measured,
     )
     durable.write_json(variants / "variants.json", outcome)
     return outcome
-
-
-def choose(measured: list[Variant]) -> str:
-    """The smallest gzipped variant within the margin; the float model itself is always within. The control is none."""
-    allowed = [variant for variant in measured if variant.name != CONTROL and variant.within_margin]
-    return min(allowed, key=lambda variant: (variant.gzip_bytes, variant.name)).name
 
 
 def _contestants(
@@ -184,7 +143,9 @@ def _measured(
         size_bytes=sum(map(len, data)),
         gzip_bytes=len(gzip.compress(b"".join(data), 9, mtime=0)),
         validation_ndcg_at_10=value,
-        relative_to_float=relative,
+        change=relative.value,
+        change_low=relative.low,
+        change_high=relative.high,
         within_margin=relative.low >= -margin,
     )
 

@@ -19,9 +19,9 @@ from evaluation.protocol import Scorer
 from evaluation.significance import Bootstrap
 from models.baselines.item_knn import ItemKNN
 from models.baselines.popularity import Popularity
+from models.variants import Variants
 from serving.runtime import Scoring
 from serving.servable import read_model
-from tasks.compress import Compressed
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def evaluate(
         evaluation.protocol.ScoreError: a model gives scores that cannot be ranked.
     """
     world = World.read(features)
-    chosen = Compressed.read(variants).chosen
+    chosen = Variants.read(variants).chosen
     exam = examination(world, settings)
     found = subjects(world, variants, settings)
     progress = tqdm(found.items(), desc="evaluate", unit="model", leave=False)
@@ -93,7 +93,7 @@ def subjects(world: World, variants: Path, settings: params.Evaluate) -> dict[st
     freeze, size = world.cuts.test_start, len(world.items)
     window = settings.recent_popularity_days * DAY_SECONDS
     models: dict[str, Scorer] = {
-        variant.name: Scoring(read_model(variants / variant.name)) for variant in Compressed.read(variants).variants
+        variant.name: Scoring(read_model(variants / variant.name)) for variant in Variants.read(variants).measured
     }
     return models | {
         "popularity": Popularity.fit(world.timelines, size, freeze=freeze),

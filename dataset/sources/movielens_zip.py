@@ -13,6 +13,7 @@ https://doi.org/10.1145/2827872
 
 import stat
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -39,6 +40,8 @@ RATINGS_DAT: Final = ("user_id", "item_id", "weight", "timestamp")
 FILMS_DAT: Final = ("item_id", "title", "categories")
 USERS_DAT: Final = ("user_id", "gender", "age", "occupation", "zip_code")
 YEAR: Final = r"^(?s:(?P<title>.*?))\s*\((?P<year>\d{4})\)\s*$"
+DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+"""What a flipped byte can lead to; RuntimeError is said of encryption and of unknown compression."""
 NO_GENRES: Final = "(no genres listed)"
 
 
@@ -61,7 +64,7 @@ def fetch(raw: Path, location: str) -> None:
         with zipfile.ZipFile(path) as archive:
             for name, member in _members(path, archive).items():
                 _unpack(path, archive, member, raw / name)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except DAMAGE as error:
         raise SourceError(f"{path}: the zip is damaged ({error}); delete it and fetch it again") from error
 
 
@@ -101,6 +104,8 @@ def _refuse_unsafe(path: Path, member: zipfile.ZipInfo) -> None:
         raise SourceError(f"{path}: unsafe path in the zip: {member.filename!r}")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise SourceError(f"{path}: {member.filename!r} is a link; a zip of tables has none")
+    if member.header_offset < 0:
+        raise zipfile.BadZipFile(f"{member.filename!r} lies before the file's first byte")
     if member.file_size > BYTES_LIMIT:
         raise SourceError(f"{path}: {member.filename!r} has {member.file_size:,} bytes, over {BYTES_LIMIT:,}")
 

@@ -104,7 +104,7 @@ def test_lengths_that_are_not_positive_are_refused(windows: list[int], step: int
 def test_too_many_snapshots_are_refused_with_a_distance_that_is_enough() -> None:
     long = log((2, 0), (2, 10_000 * DAY_SECONDS))
     n_items = BYTES_LIMIT // (4 * 10_000)
-    with pytest.raises(FeatureError, match="set featurize.popularity_snapshot_days to at least 2"):
+    with pytest.raises(FeatureError, match=r"set featurize\.popularity_snapshot_days to at least 2"):
         popularity(long, n_items, windows_days=[7], snapshot_days=1)
 
 

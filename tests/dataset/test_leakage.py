@@ -87,14 +87,14 @@ def test_the_guard_sees_every_feature(plan: Plan) -> None:
 
 def test_a_feature_of_the_past_is_no_leak(plan: Plan) -> None:
     n_items = len(plan.encoded.items)
-    planted(plan, "canary", lambda known, built: lambda time: counts(known.before(time), n_items))
+    planted(plan, "canary", lambda known, _built: lambda time: counts(known.before(time), n_items))
 
 
 def test_an_items_count_over_the_whole_log_is_a_leak(plan: Plan) -> None:
     n_items = len(plan.encoded.items)
     first = moments(plan)[0]
     with pytest.raises(LeakError, match=rf"feature 'canary' at time {first} changes .* First difference at \(\d+,\)"):
-        planted(plan, "canary", lambda known, built: lambda time: counts(known, n_items))
+        planted(plan, "canary", lambda known, _built: lambda _time: counts(known, n_items))
 
 
 def test_the_row_of_the_querys_own_second_is_a_leak(plan: Plan) -> None:
@@ -108,7 +108,7 @@ def test_the_row_of_the_querys_own_second_is_a_leak(plan: Plan) -> None:
 def test_a_count_that_includes_the_moment_itself_is_a_leak(plan: Plan) -> None:
     n_items = len(plan.encoded.items)
     with pytest.raises(LeakError, match="feature 'canary'"):
-        planted(plan, "canary", lambda known, built: lambda time: counts(known.before(time + 1), n_items))
+        planted(plan, "canary", lambda known, _built: lambda time: counts(known.before(time + 1), n_items))
 
 
 def test_the_next_snapshot_is_a_leak(plan: Plan) -> None:
@@ -117,7 +117,8 @@ def test_the_next_snapshot_is_a_leak(plan: Plan) -> None:
 
         def next_snapshot(time: int) -> npt.NDArray[np.float32]:
             row = np.searchsorted(shares.snapshot_times, time, side="right")
-            return shares.values[min(int(row), len(shares.values) - 1)]
+            values: npt.NDArray[np.float32] = shares.values[min(int(row), len(shares.values) - 1)]
+            return values
 
         return next_snapshot
 
@@ -127,7 +128,7 @@ def test_the_next_snapshot_is_a_leak(plan: Plan) -> None:
 
 def test_one_value_of_many_is_enough(plan: Plan) -> None:
     def make(known: Log, built: Built) -> AsOf:
-        return lambda time: np.array([0.0] * 999 + [known.time[-1]])
+        return lambda _time: np.array([0.0] * 999 + [known.time[-1]])
 
     with pytest.raises(LeakError, match=r"First difference at \(999,\)"):
         planted(plan, "canary", make)
@@ -135,11 +136,11 @@ def test_one_value_of_many_is_enough(plan: Plan) -> None:
 
 def test_another_shape_or_type_is_a_leak(plan: Plan) -> None:
     with pytest.raises(LeakError, match=r"Without: int64\(\d+,\)\. Received: int64\(400,\)"):
-        planted(plan, "canary", lambda known, built: lambda time: known.time)
+        planted(plan, "canary", lambda known, _built: lambda _time: known.time)
 
 
 def test_what_is_not_a_number_in_both_is_the_same(plan: Plan) -> None:
-    planted(plan, "canary", lambda known, built: lambda time: np.array([np.nan]))
+    planted(plan, "canary", lambda _known, _built: lambda _time: np.array([np.nan]))
 
 
 def inclusive(lines: Timelines, user: npt.NDArray[np.int32], time: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -164,7 +165,7 @@ def test_a_bug_in_the_popularity_is_found(plan: Plan, monkeypatch: pytest.Monkey
 
 def test_a_count_that_is_frozen_too_late_is_found(plan: Plan) -> None:
     with pytest.raises(LeakError, match="feature 'count_fit'"):
-        planted(plan, "count_fit", lambda known, built: lambda time: counts(known, len(plan.encoded.items)))
+        planted(plan, "count_fit", lambda known, _built: lambda _time: counts(known, len(plan.encoded.items)))
 
 
 def test_a_query_of_one_second_does_not_see_another_of_it(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from dataset.encoding import encode, known_items
 from dataset.schema import ITEM, TIMESTAMP, USER
-from dataset.vocabulary import OOV, PADDING, RESERVED, Vocabulary
+from dataset.vocabulary import OOV, PADDING, RESERVED, Vocabulary, VocabularyError
 
 
 def test_real_entries_start_after_the_reserved_two() -> None:
@@ -33,7 +33,7 @@ def test_nothing_known_leaves_the_reserved_two() -> None:
     ("ids", "name"), [(["a", "b", "a"], "a"), (["<oov>"], "<oov>"), (["x", "<padding>"], "<padding>")]
 )
 def test_repeated_and_reserved_ids_are_refused(ids: list[str], name: str) -> None:
-    with pytest.raises(ValueError, match=f"distinct and not reserved. Received twice: '{name}'"):
+    with pytest.raises(VocabularyError, match=f"distinct and not reserved. Received twice: '{name}'"):
         Vocabulary.of(ids)
 
 
@@ -46,14 +46,14 @@ def test_a_file_holds_the_same_vocabulary(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["[]", '["<oov>","<padding>"]', '["<padding>"]', '["a","b","c"]'])
 def test_a_file_without_the_reserved_two_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "ids.json").write_text(text)
-    with pytest.raises(ValueError, match=r"ids\.json: a vocabulary starts with"):
+    with pytest.raises(VocabularyError, match=r"ids\.json: a vocabulary starts with"):
         Vocabulary.read(tmp_path / "ids.json")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1,2]", '["<padding>","<oov>"'])
 def test_a_file_that_is_no_list_of_texts_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "ids.json").write_text(text)
-    with pytest.raises(ValueError, match=r"ids\.json: not a vocabulary"):
+    with pytest.raises(VocabularyError, match=r"ids\.json: not a vocabulary"):
         Vocabulary.read(tmp_path / "ids.json")
 
 

@@ -337,7 +337,7 @@ def test_rows_can_be_neither_changed_nor_replaced_nor_skipped(registry: Registry
         promote(registry, version)
     connection = sqlite3.connect(registry.folder / database.DATABASE, isolation_level=None)
     connection.execute("PRAGMA foreign_keys = ON")
-    copied = f"SELECT 5, time, kind, alias, digest, previous, decision, actor, reason, hash FROM events {'LIMIT 1'}"
+    copied = "SELECT 5, time, kind, alias, digest, previous, decision, actor, reason, hash FROM events LIMIT 1"
     for statement, message in (
         ("UPDATE events SET reason = 'other' WHERE generation = 1", "events is append-only"),
         ("DELETE FROM events WHERE generation = 3", "events is append-only"),
@@ -363,6 +363,7 @@ def test_rows_can_be_neither_changed_nor_replaced_nor_skipped(registry: Registry
         ("DELETE FROM events WHERE generation = 3", 3),
         ("DELETE FROM events", 1),
         ("UPDATE events SET generation = 9 WHERE generation = 2", 2),
+        ("UPDATE events SET reason = x'ff' WHERE generation = 3", 3),
     ],
 )
 def test_changed_history_serves_nothing(
@@ -379,6 +380,15 @@ def test_changed_history_serves_nothing(
     with pytest.raises(LedgerError):
         promote(registry, versions[0], expected_generation=2)
     assert any(line.startswith(f"generation {generation}: ") for line in registry.problems())
+
+
+@pytest.mark.parametrize("value", ["'{'", "x'ff'"])
+def test_damaged_version_row_serves_nothing(registry: Registry, versions: list[Version], value: str) -> None:
+    connection = drop_guards(registry.folder)
+    connection.execute(f"UPDATE versions SET files = {value}")
+    connection.close()
+    with pytest.raises(RegistryError, match=f"row of version {versions[0].digest} is damaged"):
+        registry.resolve(versions[0].digest)
 
 
 def test_head_that_a_kill_left_one_behind_is_made_good(registry: Registry, versions: list[Version]) -> None:

@@ -41,7 +41,9 @@ size, broken = int(sys.argv[2]), int(sys.argv[3])
 table = np.roll(np.eye(size, dtype=np.float32), 1, axis=1)
 table[broken] = np.nan
 
-@tf.function(input_signature=[tf.TensorSpec([None, 5], tf.int32, "history"), tf.TensorSpec([None, 4], tf.float32, "context")])
+inputs = [tf.TensorSpec([None, 5], tf.int32, "history"), tf.TensorSpec([None, 4], tf.float32, "context")]
+
+@tf.function(input_signature=inputs)
 def tower(history, context):
     # So little of the context that float32 does not show it next to 1: it only has to be an input.
     return tf.gather(tf.constant(table), history[:, 0]) + 1e-12 * tf.reduce_sum(context, axis=1, keepdims=True)

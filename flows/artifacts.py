@@ -1,0 +1,75 @@
+"""What the Prefect UI shows of a run: tables, links and progress."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+import params
+from flows.reproduce import Progress
+from monitoring.verdict import Verdict
+
+STEP = 5
+"""Per cent between two updates."""
+
+
+@contextmanager
+def progress(stage: str) -> Iterator[Progress]:
+    """A progress artifact that goes to 100 when its stage has ended well."""
+    artifact = create_progress_artifact(0.0, key=f"progress-{stage}", description=f"Stage {stage}")
+    shown = 0
+
+    def update(percent: int) -> None:
+        nonlocal shown
+        if abs(percent - shown) >= STEP:
+            shown = percent
+            update_progress_artifact(artifact, float(percent))
+
+    yield update
+    update_progress_artifact(artifact, 100.0)
+
+
+def quality(settings: params.Params) -> None:
+    """The models' and baselines' metrics on the test."""
+    path = settings.paths.evaluation / "metrics.json"
+    found: dict[str, dict[str, float]] = msgspec.json.decode(path.read_bytes())
+    metric = settings.evaluate.primary_metric
+    order = sorted(found, key=lambda subject: -found[subject][metric])
+    table = [{"model": subject, **{name: round(value, 4) for name, value in found[subject].items()}} for subject in order]
+    create_table_artifact(table, key="quality", description="Temporal next-item, test")
+    _link("quality-plot", settings.paths.evaluation / "plots" / "quality.png", "Quality with intervals")
+
+
+def decision(summary: Any, settings: params.Params) -> None:
+    """The gate's checks."""
+    decided = summary.decision
+    rows = [{"check": check.code, "outcome": check.outcome, "evidence": check.text} for check in decided.checks]
+    head = f"{decided.result}: {', '.join(decided.reasons)} (challenger {decided.challenger[:12]})"
+    create_table_artifact(rows, key="decision", description=head)
+    _link("decision-json", settings.paths.reports / "decision.json", "The decision with its evidence")
+
+
+def bento(summary: Any) -> None:
+    """What can be served now."""
+    text = f"`{summary.bento}` holds version `{summary.version[:12]}`\n\n    bentoml serve {summary.bento} --host 127.0.0.1"
+    create_markdown_artifact(text, key="bento", description="The packaged champion")
+
+
+def verdict(found: Verdict, settings: params.Params) -> None:
+    """The drift verdict and its report."""
+    lines = "\n".join(f"- `{reason.code}`: {reason.text}" for reason in found.reasons)
+    create_markdown_artifact(f"# {found.result}\n\n{lines}", key="verdict", description="Drift verdict")
+    _link("drift-report", settings.paths.reports / "drift.html", "Drift report")
+
+
+def _link(key: str, path: Path, text: str) -> None:
+    create_link_artifact(path.resolve().as_uri(), key=key, link_text=text, description=str(path))

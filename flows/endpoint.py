@@ -1,0 +1,29 @@
+"""The packaged champion, served on loopback for as long as somebody needs it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import params
+from flows import processes
+
+LATEST = "podium:latest"
+
+
+@contextmanager
+def serving(settings: params.Params) -> Iterator[str]:
+    """Serves `podium:latest` and gives its URL; the port is that of params.yaml unless somebody has it."""
+    limits = settings.serve
+    port = processes.port(limits.port)
+    url = f"http://{limits.host}:{port}"
+    environment = {
+        "PODIUM_EXPOSURES": str(settings.paths.exposures.resolve()),
+        "PODIUM_MAX_BODY_BYTES": str(limits.max_body_bytes),
+        "PODIUM_MAX_CONCURRENCY": str(limits.max_concurrency),
+        "PODIUM_TIMEOUT_SECONDS": str(limits.timeout_seconds),
+        "OTEL_SDK_DISABLED": "true",
+    }
+    arguments = ["bentoml", "serve", LATEST, "--host", limits.host, "--port", str(port)]
+    log = settings.paths.reports / "serve.log"
+    with processes.running(arguments, log=log, ready=f"{url}/readyz", environment=environment):
+        yield url
+

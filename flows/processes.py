@@ -1,0 +1,90 @@
+"""Servers that a flow starts for a while: wait until they answer, end them by pid, escalate when they do not listen."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+START_SECONDS = 120
+STOP_SECONDS = 15
+
+
+class StartError(RuntimeError):
+    """A server did not come up; the message ends with its log."""
+
+
+def port(wanted: int) -> int:
+    """`wanted` if nobody listens there on loopback, else one that is free."""
+    for candidate in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StartError(f"no free port on 127.0.0.1, {wanted} neither")
+
+
+@contextmanager
+def running(
+    arguments: list[str], *, log: Path, ready: str | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[int]:
+    """Runs `python -m <arguments>` in a process group of its own for the time of the context; gives its pid.
+
+    Args:
+        arguments: module and arguments.
+        log: where its output goes.
+        ready: a URL that answers 200 once the server can be used.
+        environment: added to this process's.
+
+    Raises:
+        StartError: it ended early or did not become ready in two minutes.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    variables = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=variables | dict(environment or {}),
+            start_new_session=True,
+        )
+    try:
+        if ready:
+            _wait(process, ready, log)
+        yield process.pid
+    finally:
+        _stop(process)
+
+
+def _wait(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(url, timeout=2).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass  # not listening yet
+        time.sleep(0.2)
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+    raise StartError(f"{url} did not answer in {START_SECONDS} s; {log} ends with:\n{tail}")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+        return

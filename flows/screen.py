@@ -1,0 +1,138 @@
+"""What `make demo` shows people: three answers while it runs and one screen at the end."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+import params
+from models.variants import CONTROL, PARENT, Variants
+from monitoring.verdict import Verdict
+from promotion.gate import Check, Decision
+from promotion.registry import CHAMPION, Registry
+from tasks.replay import Window
+
+COLOURS = {"promoted": "green", "passed": "green", "fine": "green", "held": "yellow", "drift": "yellow"}
+METRICS = ("ndcg_at_10", "recall_at_10", "coverage_at_10")
+WIDTH = 110
+
+
+def answers(console: Console, asked: dict[str, Any]) -> None:
+    """Who was given what, by which version, how fast."""
+    for who, answer in asked.items():
+        titles = ", ".join(item["title"] for item in answer["items"])
+        reason = f"  [dim](fallback: {answer['fallback']})[/dim]" if answer["fallback"] else ""
+        console.print(f"[bold]{who}[/bold]: {titles}{reason}  [dim]{answer['milliseconds']:.1f} ms[/dim]")
+
+
+def summary(
+    console: Console,
+    settings: params.Params,
+    decision: Decision | None,
+    windows: list[Window],
+    verdict: Verdict,
+    *,
+    seconds: float,
+) -> None:
+    """Quality, size, decision, traffic, verdict, where to look and what to do next."""
+    console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
+    variants = Variants.read(settings.paths.variants)
+    console.print(_quality(settings, variants))
+    console.print(_compression(settings, variants))
+    console.print(_decision(settings, decision))
+    console.print(_traffic(windows, verdict))
+    console.print(_next(settings))
+    console.print(f"[dim]The loop took {seconds:.0f} s.[/dim]")
+
+
+def _quality(settings: params.Params, variants: Variants) -> Table:
+    table = Table(title="Quality on the test (temporal next-item, whole catalogue)", title_justify="left")
+    table.add_column("model")
+    for metric in METRICS:
+        table.add_column(metric, justify="right")
+    table.add_column(f"{settings.evaluate.confidence:.0%} interval of {METRICS[0]}", justify="right")
+    found: dict[str, dict[str, tuple[float, float, float]]] = {}
+    with (settings.paths.evaluation / "quality.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["slice"] == "all":
+                spans = (float(row["value"]), float(row["low"]), float(row["high"]))
+                found.setdefault(row["subject"], {})[row["metric"]] = spans
+    for subject in sorted(found, key=lambda name: -found[name][METRICS[0]][0]):
+        _, low, high = found[subject][METRICS[0]]
+        style = "bold green" if subject == variants.chosen else None
+        cells = [f"{found[subject][metric][0]:.4f}" for metric in METRICS]
+        table.add_row(subject, *cells, f"{low:.4f} to {high:.4f}", style=style)
+    return table
+
+
+def _compression(settings: params.Params, variants: Variants) -> Table:
+    table = Table(title="Compression (tower and item table; change on validation)", title_justify="left")
+    for name in ("variant", "bytes", "gzipped", "times smaller", "change of ndcg_at_10", "p50 ms", "p99 ms"):
+        table.add_column(name, justify="left" if name == "variant" else "right")
+    latency = _decision_file(settings)["latency"]
+    table.add_row("float SavedModel + index", f"{variants.savedmodel_bytes:,}", "", "1.0", "", "", "")
+    for variant in variants.measured:
+        measured = {variants.chosen: latency["challenger"], PARENT: latency["parent"]}.get(variant.name)
+        times = [f"{measured['p50_ms']:.2f}", f"{measured['p99_ms']:.2f}"] if measured else ["", ""]
+        table.add_row(
+            f"{variant.name} (never chosen)" if variant.name == CONTROL else variant.name,
+            f"{variant.size_bytes:,}",
+            f"{variant.gzip_bytes:,}",
+            f"{variants.savedmodel_bytes / variant.size_bytes:.1f}",
+            f"{variant.change:+.2%} [{variant.change_low:+.2%}, {variant.change_high:+.2%}]",
+            *times,
+            style="bold green" if variant.name == variants.chosen else None,
+        )
+    return table
+
+
+def _decision(settings: params.Params, decision: Decision | None) -> Panel:
+    lines = [_check(check) for check in decision.checks] if decision else ["nothing was decided"]
+    with Registry(settings.paths.registry) as book:
+        crowned = [event for event in book.history() if event.alias == CHAMPION]
+    if crowned:
+        lines.append(f"champion: {crowned[-1].digest[:12]} since {crowned[-1].time} ({crowned[-1].reason})")
+    result = decision.result if decision else "dry run"
+    return Panel("\n".join(lines), title=f"Decision: [bold]{_coloured(result)}[/bold]", title_align="left")
+
+
+def _check(check: Check) -> str:
+    return f"{_coloured(check.outcome):<30} {check.code}: {check.text}"
+
+
+def _coloured(word: str) -> str:
+    colour = COLOURS.get(word, "red")
+    return f"[{colour}]{word}[/{colour}]"
+
+
+def _traffic(windows: list[Window], verdict: Verdict) -> Panel:
+    lines = [
+        f"{name}: {window.requests} requests, {window.hits / window.requests:.1%} hits in 10, {window.fallbacks} "
+        f"fallbacks, p50 {window.p50_ms:.1f} ms, p99 {window.p99_ms:.1f} ms"
+        for name, window in zip(("reference window", "current window"), windows, strict=True)
+    ]
+    lines += [f"{reason.code}: {reason.text}" for reason in verdict.reasons]
+    return Panel("\n".join(lines), title=f"Drift: [bold]{_coloured(verdict.result)}[/bold]", title_align="left")
+
+
+def _next(settings: params.Params) -> Panel:
+    plots, reports = settings.paths.evaluation / "plots", settings.paths.reports
+    return Panel(
+        f"reports   {plots}/quality.png, {plots}/slices.png, {reports}/decision.json, {reports}/drift.html\n"
+        "next      dvc repro                    nothing to do until data, code or params.yaml change\n"
+        "          make ui                      Prefect server, schedules and a worker on 127.0.0.1:4200\n"
+        "          bentoml serve podium:latest --host 127.0.0.1\n"
+        "          (after: source .venv/bin/activate)",
+        title="Where to look, what to do next",
+        title_align="left",
+    )
+
+
+def _decision_file(settings: params.Params) -> dict[str, Any]:
+    path: Path = settings.paths.reports / "decision.json"
+    found: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    return found

@@ -1,0 +1,46 @@
+"""assemble: a variant's model part and what was known when the test began, put together as a whole servable."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from dataset.query import DAY_SECONDS, Timelines
+from dataset.world import World
+from models.baselines.popularity import Popularity
+from serving import servable
+
+
+def assemble(folder: Path, world: World, model: Path, *, recent_popularity_days: int) -> None:
+    """Fills `folder`, which exists and is empty; the bytes depend on the arguments alone.
+
+    Args:
+        folder: where to.
+        world: the features.
+        model: a variant's folder.
+        recent_popularity_days: window of the list that is shown to those of whom nothing is known.
+    """
+    freeze = world.cuts.test_start
+    for path in model.iterdir():
+        shutil.copyfile(path, folder / path.name)
+    users, known = _with_history(world.users, world.timelines.before(freeze))
+    window = recent_popularity_days * DAY_SECONDS
+    recent = Popularity.fit(known, len(world.items), freeze=freeze, window_seconds=window)
+    catalogue = world.catalogue(freeze)
+    order = np.lexsort([-world.features.count_fit, -recent.counts])
+    servable.write_data(
+        folder,
+        vocabulary=world.items,
+        titles=world.titles,
+        catalogue=catalogue,
+        popular=order[catalogue[order]].astype(np.int32),
+        users=users,
+        timelines=known,
+    )
+
+
+def _with_history(users: list[str], lines: Timelines) -> tuple[list[str], Timelines]:
+    """Without the users of whom nothing was known yet; they own no interactions, so only the bounds change."""
+    kept = np.flatnonzero(np.diff(lines.starts))
+    bounds = np.append(lines.starts[kept], lines.starts[-1])
+    return [users[index] for index in kept], Timelines(bounds, lines.items, lines.times)

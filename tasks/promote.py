@@ -1,0 +1,176 @@
+"""promote: the chosen variant against the champion on the same queries, and the decision into the registry.
+
+Not a DVC stage: who is champion now is nothing a repository can know.
+"""
+
+import logging
+import tempfile
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import durable
+import params
+from dataset.world import World
+from evaluation import report
+from evaluation.measure import Exam
+from evaluation.metrics import Values
+from evaluation.significance import Bootstrap
+from evaluation.translate import Translated, translate
+from models.variants import PARENT, Variants
+from promotion.gate import Decision, Evidence, Rules, decide
+from promotion.registry import Registry, Version
+from serving import servable
+from serving.latency import Latency, measure
+from serving.runtime import Runtime, Scoring
+from serving.servable import Servable
+from tasks.assemble import assemble
+from tasks.evaluate import BASELINES, examination
+
+log = logging.getLogger(__name__)
+
+LIST_LENGTH = 10
+"""Items asked for when latency is measured, and the cut-off of the coverage that is compared."""
+ACTOR = "tasks.promote"
+
+
+@dataclass(frozen=True)
+class PromoteSummary:
+    """The decision and what was measured for it."""
+
+    decision: Decision
+    variant: str
+    """Name of the challenger's variant."""
+    champion: str | None
+    """Digest of the champion after the decision."""
+    latency: dict[str, Latency]
+    """challenger, parent and, if there was one, champion."""
+    size_bytes: int
+    """Of the challenger's whole folder."""
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """Whom the challenger has to beat."""
+
+    name: str
+    values: Values
+    coverage: float
+    freeze: int | None
+
+
+def promote(
+    *,
+    features: Path,
+    variants: Path,
+    evaluation: Path,
+    registry: Path,
+    reports: Path,
+    settings: params.Promote,
+    evaluate_settings: params.Evaluate,
+    seed: int,
+) -> PromoteSummary:
+    """Registers the chosen variant, decides, records the decision with its evidence, and writes decision.json.
+
+    Raises:
+        promotion.registry.RegistryError: the registry is damaged, or moved on in the meantime (`ConflictError`).
+        serving.servable.ServableError: a version cannot be read.
+    """
+    world, chosen = World.read(features), Variants.read(variants).chosen
+    exam = examination(world, evaluate_settings)
+    metric = evaluate_settings.primary_metric
+    table = pq.read_table(evaluation / "per_query.parquet", columns=["subject", metric])
+    with Registry(registry) as book:
+        challenger = _register(book, world, variants / chosen, evaluate_settings)
+        generation, champion = book.generation(), book.champion()
+        reference = (
+            _rescored(exam, world, champion, metric) if champion else _best_baseline(exam, table, evaluation, metric)
+        )
+        latency = _latency(exam, world, challenger, champion, variants, settings.latency_queries)
+        evidence = Evidence(
+            challenger=challenger.digest,
+            reference=reference.name,
+            users=exam.queries.user,
+            ours=report.values(table, chosen, metric),
+            theirs=reference.values,
+            parent=report.values(table, PARENT, metric),
+            slices=exam.slices(),
+            coverage=_coverage(evaluation, chosen),
+            reference_coverage=reference.coverage,
+            latency_p99_ms=latency["challenger"].p99_ms,
+            size_bytes=challenger.bytes,
+            reference_freeze=reference.freeze,
+            test_start=world.cuts.test_start,
+        )
+        bootstrap = Bootstrap(settings.bootstrap_samples, settings.confidence, seed)
+        decision = decide(evidence, _rules(settings), bootstrap)
+        _keep(book, decision, generation)
+        now = book.champion()
+    summary = PromoteSummary(decision, chosen, now.digest if now else None, latency, challenger.bytes)
+    durable.write_json(reports / "decision.json", summary)
+    return summary
+
+
+def _register(book: Registry, world: World, model: Path, settings: params.Evaluate) -> Version:
+    with tempfile.TemporaryDirectory() as folder:
+        assemble(Path(folder), world, model, recent_popularity_days=settings.recent_popularity_days)
+        servable.read(Path(folder))
+        return book.register(Path(folder))
+
+
+def _rescored(exam: Exam, world: World, champion: Version, metric: str) -> _Reference:
+    """The champion on the challenger's own test: old figures come from other queries and prove nothing."""
+    whole = servable.read(champion.path)
+    scorer = Translated.of(Scoring(whole.model), theirs=whole.vocabulary, ours=world.items)
+    ranking = exam.take(scorer)
+    coverage = exam.coverage(ranking)[f"coverage_at_{LIST_LENGTH}"]
+    return _Reference(champion.digest, exam.per_query(ranking)[metric], coverage, whole.manifest.freeze)
+
+
+def _best_baseline(exam: Exam, table: pa.Table, evaluation: Path, metric: str) -> _Reference:
+    values = {name: report.values(table, name, metric) for name in BASELINES}
+    best = max(BASELINES, key=lambda name: values[name].mean())
+    log.info("no champion yet: the challenger has to beat %s", best)
+    return _Reference(best, values[best], _coverage(evaluation, best), None)
+
+
+def _coverage(evaluation: Path, subject: str) -> float:
+    headline = msgspec.json.decode((evaluation / "metrics.json").read_bytes())
+    return float(headline[subject][f"coverage_at_{LIST_LENGTH}"])
+
+
+def _latency(
+    exam: Exam, world: World, challenger: Version, champion: Version | None, variants: Path, queries: int
+) -> dict[str, Latency]:
+    """Of single queries, taken evenly from the test."""
+    asked = exam.queries[np.linspace(0, len(exam.queries) - 1, queries).astype(np.int64)]
+    ours: Servable = servable.read(challenger.path)
+    contestants = {
+        "challenger": (Runtime(ours), asked),
+        "parent": (Runtime(replace(ours, model=servable.read_model(variants / PARENT))), asked),
+    }
+    if champion:
+        theirs = servable.read(champion.path)
+        contestants["champion"] = (Runtime(theirs), translate(asked, theirs.vocabulary.index(world.items.ids)))
+    return measure(contestants, k=LIST_LENGTH)
+
+
+def _rules(settings: params.Promote) -> Rules:
+    return Rules(**{field.name: getattr(settings, field.name) for field in fields(Rules)})
+
+
+def _keep(book: Registry, decision: Decision, generation: int) -> None:
+    """Records the decision on the generation it rests on: a champion that changed meanwhile makes it void."""
+    said = f"{decision.result}: {', '.join(decision.reasons)}"
+    facts = {"decision": asdict(decision), "actor": ACTOR, "reason": said}
+    if decision.reasons == ("same_version",):
+        return
+    if decision.result == "promoted":
+        book.promote(decision.challenger, alias="champion", expected_generation=generation, **facts)
+    else:
+        generation = book.record(decision.challenger, expected_generation=generation, **facts)
+        book.promote(decision.challenger, alias="challenger", expected_generation=generation, **facts)

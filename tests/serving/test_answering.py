@@ -1,0 +1,131 @@
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dataset.vocabulary import RESERVED
+from serving import exposure, servable
+from serving.answering import Answering
+from serving.exposure import Exposure, ExposureLog
+from serving.messages import Answer, Request
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[ExposureLog]:
+    opened = ExposureLog(tmp_path / "exposures")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def answering(tiny_servable: Path, log: ExposureLog) -> Answering:
+    return Answering(servable.read(tiny_servable), version="v1", log=log)
+
+
+def ask(answering: Answering, user: str | None, *history: str, k: int = 10) -> Answer:
+    return answering.answer(Request(user, list(history), k), request_id="r", started=time.perf_counter())
+
+
+def names(answer: Answer) -> list[str]:
+    return [item.item_id.removeprefix("item-") for item in answer.items]
+
+
+def test_stored_history_is_asked_and_never_recommended(answering: Answering) -> None:
+    answer = ask(answering, "ann", k=3)
+    assert names(answer) == ["2", "3", "4"]
+    assert (answer.fallback, answer.ignored, answer.model_version, answer.request_id) == (None, 0, "v1", "r")
+    assert answer.items[0].title == "Title 2"
+    assert [round(item.score, 6) for item in answer.items] == [1.0, 0.0, 0.0]
+
+
+def test_the_requests_history_comes_after_the_stored_one(answering: Answering) -> None:
+    assert names(ask(answering, "ann", "item-7", "item-4", k=2)) == ["5", "2"]
+    assert names(ask(answering, "ann", "item-4", "item-7", k=2)) == ["8", "2"]
+
+
+def test_a_new_user_with_a_history(answering: Answering) -> None:
+    answer = ask(answering, None, "item-6", k=1)
+    assert (names(answer), answer.fallback) == (["7"], None)
+    assert names(ask(answering, "stranger", "item-6", k=1)) == ["7"]
+
+
+@pytest.mark.parametrize("user", [None, "stranger", "bob"])
+def test_nothing_known_is_popularity(answering: Answering, user: str | None) -> None:
+    answer = ask(answering, user, k=3)
+    assert (names(answer), answer.fallback) == (["11", "9", "8"], "nothing_known")
+
+
+def test_unknown_ids_are_ignored_and_counted(answering: Answering) -> None:
+    answer = ask(answering, None, "nonsense", "item-6", "nonsense", *RESERVED, k=1)
+    assert (names(answer), answer.ignored, answer.fallback) == (["7"], 4, None)
+    only = ask(answering, None, "nonsense", k=1)
+    assert (names(only), only.ignored, only.fallback) == (["11"], 1, "nothing_known")
+
+
+def test_what_is_not_in_the_catalogue_is_read_but_not_recommended(answering: Answering) -> None:
+    assert names(ask(answering, None, "item-10", k=1)) == ["11"]
+    assert "10" not in names(ask(answering, None, "item-9", k=100))
+
+
+def test_fewer_candidates_make_a_shorter_list(answering: Answering) -> None:
+    seen = [f"item-{i}" for i in range(9)]
+    assert names(ask(answering, None, *seen)) == ["9", "11"]
+    everything = [f"item-{i}" for i in range(11, -1, -1)]
+    answer = ask(answering, None, *everything)
+    assert (answer.items, answer.fallback) == ([], None)
+
+
+@pytest.mark.parametrize("k", [1, 5, 100])
+def test_scores_that_are_no_numbers_are_popularity(answering: Answering, k: int) -> None:
+    answer = ask(answering, "ann", "item-9", "item-11", k=k)
+    assert answer.fallback == "model_failed"
+    assert names(answer) == ["8", "7", "6", "5", "4", "3", "2"][:k]
+
+
+def test_one_score_that_is_no_number_is_never_recommended(tiny_servable: Path, log: ExposureLog) -> None:
+    whole = servable.read(tiny_servable)
+    vectors = whole.model.vectors.copy()
+    vectors[5] = np.nan
+    answering = Answering(replace(whole, model=replace(whole.model, vectors=vectors)), version="v1", log=log)
+    assert ask(answering, None, "item-6", k=100).fallback == "model_failed"
+    assert ask(answering, None, "item-3", "item-6", k=3).fallback is None
+
+
+def test_every_answer_is_logged_before_it_is_given(answering: Answering, log: ExposureLog) -> None:
+    before = time.time()
+    answer = answering.answer(
+        Request("ann", ["item-4", "nonsense"], 2), request_id="r-1", started=time.perf_counter() - 1
+    )
+    (found,) = exposure.read(log.folder)
+    assert before <= found.time <= time.time()
+    assert found.latency_ms > 1000
+    assert found == Exposure(
+        request_id="r-1",
+        time=found.time,
+        version="v1",
+        user_id="ann",
+        history=3,
+        ignored=1,
+        k=2,
+        fallback=None,
+        items=["item-5", "item-2"],
+        positions=[1, 2],
+        scores=[item.score for item in answer.items],
+        latency_ms=found.latency_ms,
+        popularity_rank=[6, 9],
+    )
+
+
+def test_a_clock_behind_the_stored_history_is_no_error(tiny_servable: Path, log: ExposureLog) -> None:
+    whole = servable.read(tiny_servable)
+    later = replace(whole.timelines, times=whole.timelines.times + 10**12)
+    answering = Answering(replace(whole, timelines=later), version="v1", log=log)
+    assert names(ask(answering, "ann", "item-4", k=1)) == ["5"]
+
+
+def test_warming_up_logs_nothing(answering: Answering, log: ExposureLog) -> None:
+    answering.warm_up()
+    assert list(exposure.read(log.folder)) == []

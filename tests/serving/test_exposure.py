@@ -1,0 +1,163 @@
+import errno
+import logging
+import os
+import resource
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from serving import exposure
+from serving.exposure import Exposure, ExposureLog
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
+
+
+def record(request_id: str, *, time: float = NOON) -> Exposure:
+    return Exposure(
+        request_id=request_id,
+        time=time,
+        version="v",
+        user_id=None,
+        history=0,
+        ignored=0,
+        k=10,
+        fallback="nothing_known",
+        items=["a", "ü"],
+        positions=[1, 2],
+        scores=[0.5, 0.25],
+        latency_ms=1.5,
+        popularity_rank=[1, None],
+    )
+
+
+def test_reads_what_was_written_in_order(tmp_path: Path) -> None:
+    log = ExposureLog(tmp_path / "exposures")
+    for name in "abc":
+        log.append(record(name))
+    reading = exposure.read(tmp_path / "exposures")
+    expected = [msgspec.structs.replace(record(name), sequence=i) for i, name in enumerate("abc")]
+    assert list(reading) == expected
+    assert reading.torn == 0
+    log.close()
+    assert list(exposure.read(tmp_path / "exposures")) == expected
+
+
+def test_fields_are_the_agreed_ones(tmp_path: Path) -> None:
+    log = ExposureLog(tmp_path)
+    log.append(record("a"))
+    log.close()
+    (path,) = tmp_path.iterdir()
+    assert path.name.startswith(f"2026-03-01-{os.getpid()}-")
+    assert msgspec.json.decode(path.read_bytes()) == {
+        "sequence": 0,
+        "request_id": "a",
+        "time": NOON,
+        "version": "v",
+        "user_id": None,
+        "history": 0,
+        "ignored": 0,
+        "k": 10,
+        "fallback": "nothing_known",
+        "items": ["a", "ü"],
+        "positions": [1, 2],
+        "scores": [0.5, 0.25],
+        "latency_ms": 1.5,
+        "popularity_rank": [1, None],
+    }
+
+
+def test_a_new_day_is_a_new_file_with_its_own_numbers(tmp_path: Path) -> None:
+    log = ExposureLog(tmp_path)
+    for name, time in (("a", NOON), ("b", NOON + 43_199), ("c", NOON + 43_200)):
+        log.append(record(name, time=time))
+    log.close()
+    assert [path.name[:10] for path in sorted(tmp_path.iterdir())] == ["2026-03-01", "2026-03-02"]
+    assert [(found.request_id, found.sequence) for found in exposure.read(tmp_path)] == [("a", 0), ("b", 1), ("c", 0)]
+
+
+def test_two_logs_never_share_a_file(tmp_path: Path) -> None:
+    logs = [ExposureLog(tmp_path), ExposureLog(tmp_path)]
+    for log in logs:
+        log.append(record("a"))
+        log.close()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("cut", [1, 2, 40, 10_000])
+def test_a_torn_tail_is_skipped_and_counted(tmp_path: Path, cut: int) -> None:
+    log = ExposureLog(tmp_path)
+    log.append(record("a"))
+    log.append(record("b"))
+    log.close()
+    (path,) = tmp_path.iterdir()
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + second[: -min(cut, len(second) - 1)])
+    reading = exposure.read(tmp_path)
+    assert [found.request_id for found in reading] == ["a"]
+    assert reading.torn == 1
+
+
+def test_a_foreign_line_is_skipped_and_counted(tmp_path: Path) -> None:
+    log = ExposureLog(tmp_path)
+    log.append(record("a"))
+    log.close()
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(b"\xff\n{}\nnull\n" + path.read_bytes())
+    reading = exposure.read(tmp_path)
+    assert [found.request_id for found in reading] == ["a"]
+    assert reading.torn == 3
+
+
+def test_no_folder_is_no_records(tmp_path: Path) -> None:
+    assert list(exposure.read(tmp_path / "nothing")) == []
+
+
+def test_a_full_disk_drops_counts_and_complains_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "exposures").write_text("a file where the folder should be")
+    log = ExposureLog(tmp_path / "exposures")
+    with caplog.at_level(logging.ERROR):
+        for _ in range(5):
+            log.append(record("a"))
+    assert log.dropped == 5
+    assert [entry.levelname for entry in caplog.records if "EXPOSURES ARE LOST" in entry.message] == ["ERROR"]
+    (tmp_path / "exposures").unlink()
+    log.append(record("b"))
+    log.close()
+    (found,) = exposure.read(tmp_path / "exposures")
+    assert (found.request_id, found.sequence) == ("b", 5)
+
+
+LIMITED_WRITER = """
+import resource, signal, sys
+from pathlib import Path
+from serving.exposure import ExposureLog
+from tests.serving.test_exposure import record
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+log = ExposureLog(Path(sys.argv[1]))
+log.append(record("whole"))
+size = next(Path(sys.argv[1]).iterdir()).stat().st_size
+unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + size // 2, unlimited[1]))
+log.append(record("half"))
+log.append(record("none"))
+resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+log.append(record("again"))
+log.close()
+print(log.dropped)
+"""
+
+
+def test_half_a_line_on_a_full_disk_spoils_no_other(tmp_path: Path) -> None:
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+    command = [sys.executable, "-c", LIMITED_WRITER, str(tmp_path / "exposures")]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 2
+    reading = exposure.read(tmp_path / "exposures")
+    assert [(found.request_id, found.sequence) for found in reading] == [("whole", 0), ("again", 3)]
+    assert reading.torn == 1
+    assert os.strerror(errno.EFBIG) in done.stderr or "bytes were written" in done.stderr

@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+import params
+from serving import settings
+from serving.settings import Settings, SettingsError
+
+
+def test_defaults_are_those_of_the_parameters() -> None:
+    project = params.load(Path(__file__).parents[2] / "params.yaml")
+    assert settings.read({}) == Settings(
+        servable=None,
+        exposures=project.paths.exposures,
+        max_body_bytes=project.serve.max_body_bytes,
+        max_concurrency=project.serve.max_concurrency,
+        timeout_seconds=project.serve.timeout_seconds,
+    )
+
+
+def test_the_environment_wins() -> None:
+    given = {"PODIUM_SERVABLE": "a", "PODIUM_EXPOSURES": "b", "PODIUM_MAX_BODY_BYTES": "1"}
+    given |= {"PODIUM_MAX_CONCURRENCY": "2", "PODIUM_TIMEOUT_SECONDS": "3"}
+    assert settings.read(given) == Settings(Path("a"), Path("b"), 1, 2, 3)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "\uff12", "99999999999", " 1"])
+def test_a_limit_is_a_whole_number_above_0(text: str) -> None:
+    with pytest.raises(SettingsError, match="PODIUM_MAX_BODY_BYTES"):
+        settings.read({"PODIUM_MAX_BODY_BYTES": text})
+
+
+def test_settled_places_are_absolute() -> None:
+    environment = {"PODIUM_SERVABLE": "a"}
+    settings.settle(environment)
+    here = Path.cwd()
+    assert environment == {"PODIUM_SERVABLE": f"{here}/a", "PODIUM_EXPOSURES": f"{here}/artifacts/exposures"}
