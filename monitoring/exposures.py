@@ -10,13 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 logger = logging.getLogger(__name__)
-
-REORDERED: Final = 64  # records written at the same time may swap places; a larger step back is a restarted process
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
@@ -25,6 +23,7 @@ class Exposure(msgspec.Struct, frozen=True):
     """One line of the log: one answer of the endpoint. `items`, `positions`, `scores` and ranks go together."""
 
     sequence: Count
+    """Number within the file, from 0."""
     request_id: str
     time: float
     version: str
@@ -86,20 +85,8 @@ def _dated(entry: Damage, records: Sequence[Exposure]) -> Damage:
 
 
 def _gaps(name: str, records: Sequence[Exposure]) -> Iterator[Damage]:
-    for run in _runs(records):
-        for (low, _), (high, moment) in pairwise(sorted(run.items())):
-            if high > low + 1:
-                yield Damage(name, "missing", moment, high - low - 1)
-
-
-def _runs(records: Sequence[Exposure]) -> Iterator[dict[int, float]]:
-    """Sequence number -> time, one mapping for each process that wrote the file (process ids come back)."""
-    run: dict[int, float] = {}
-    first = 0
-    for record in records:
-        if record.sequence in run or record.sequence < first - REORDERED:
-            yield run
-            run = {}
-        first = min(first, record.sequence) if run else record.sequence
-        run[record.sequence] = record.time
-    yield run
+    """Numbers run from 0 in every file, though threads may have written neighbours in another order."""
+    moments = {record.sequence: record.time for record in records}
+    for low, high in pairwise([-1, *sorted(moments)]):
+        if high > low + 1:
+            yield Damage(name, "missing", moments[high], high - low - 1)

@@ -30,7 +30,7 @@ class Health:
     torn: int
     broken: int
     missing_sequences: int
-    """Numbers left out between two records of one process; a broken line is also missing here."""
+    """Numbers left out in a file, from 0 to its last; a broken line is also missing here."""
 
 
 @dataclass(frozen=True)

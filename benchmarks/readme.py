@@ -1,0 +1,64 @@
+"""Writes the result tables of README.md from docs/results/*.csv: `python -m benchmarks.readme`, `--check` only compares."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Final
+
+import durable
+from benchmarks.results import FOLDER, Result, read
+
+README: Final = Path("README.md")
+BEGIN: Final = "<!-- results: made by `python -m benchmarks.readme`, do not edit -->"
+END: Final = "<!-- end of results -->"
+COLUMNS: Final = ("ndcg_at_10", "recall_at_10", "mrr_at_10", "recall_at_100")
+
+
+def main(arguments: list[str]) -> int:
+    """Updates the README, or says that it is out of date."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.readme", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when the README is out of date")
+    check = parser.parse_args(arguments).check
+    text = README.read_text()
+    updated = replaced(text, "\n\n".join(tables(read(FOLDER / "quality.csv"))))
+    if check:
+        return int(updated != text)
+    durable.write_bytes(README, updated.encode())
+    return 0
+
+
+def replaced(text: str, tables: str) -> str:
+    """`text` with what stands between the two marks replaced."""
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(f"{README}: must hold the lines {BEGIN!r} and {END!r}")
+    return f"{head}{BEGIN}\n\n{tables}\n\n{END}{tail}"
+
+
+def tables(results: list[Result]) -> list[str]:
+    """Markdown: quality of each subject, differences with their intervals, sizes."""
+    by_key = {(result.subject, result.metric): result for result in results}
+    subjects = list(dict.fromkeys(result.subject for result in results if result.metric == COLUMNS[0]))
+    quality = [_line("model", *COLUMNS, "95% interval of ndcg_at_10"), _line("---", *["---:"] * (len(COLUMNS) + 1))]
+    for subject in sorted(subjects, key=lambda name: -by_key[name, COLUMNS[0]].value):
+        interval = by_key[subject, COLUMNS[0]]
+        cells = [f"{by_key[subject, metric].value:.4f}" for metric in COLUMNS]
+        quality.append(_line(subject, *cells, f"{interval.low:.4f} to {interval.high:.4f}"))
+    others = [_line("claim", "value", "95% interval"), _line("---", "---:", "---:")]
+    for result in results:
+        if result.subject.startswith("podium/") and result.metric not in COLUMNS and "_at_" in result.metric and " " in result.metric:
+            shown = "{:+.2%}" if "change" in result.metric else "{:+.4f}"
+            span = f"{shown.format(result.low)} to {shown.format(result.high)}"
+            others.append(_line(f"{result.subject}: {result.metric}", shown.format(result.value), span))
+        elif result.unit == "ratio":
+            others.append(_line(f"{result.subject}: {result.metric}", f"{result.value:.2f}", ""))
+    return ["\n".join(quality), "\n".join(others)]
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

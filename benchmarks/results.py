@@ -1,0 +1,46 @@
+"""Results in long form: one row a figure, with the command that makes it. Readme tables are made from these files."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Final
+
+import durable
+
+FOLDER: Final = Path("docs/results")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One figure; subjects of ours begin with podium/, others with peer/ or limit/."""
+
+    benchmark: str
+    dataset: str
+    protocol: str
+    subject: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    command: str
+
+
+def write(path: Path, results: Sequence[Result]) -> None:
+    """Replaces a results file."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(field.name for field in fields(Result))
+    table.writerows([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in astuple(result)] for result in results)
+    durable.write_bytes(path, text.getvalue().encode())
+
+
+def read(path: Path) -> list[Result]:
+    """Reads what `write` wrote."""
+    with path.open() as file:
+        return [
+            Result(**{name: float(value) if name in ("value", "low", "high") else value for name, value in row.items()})
+            for row in csv.DictReader(file)
+        ]
