@@ -11,9 +11,7 @@ DAY = 86_400.0
 Record = dict[str, Any]
 
 
-def records(
-    count: int, *, seed: int, start: float = 0.0, first: int = 0, shift: float = 0.0, fallbacks: float = 0.05
-) -> list[Record]:
+def records(count: int, *, seed: int, start: float = 0.0, shift: float = 0.0, fallbacks: float = 0.05) -> list[Record]:
     """`count` answers spread over the day from `start`; `shift` is added to every score, whose top has sd 0.1."""
     rng = np.random.default_rng(seed)
     tops = 0.6 + 0.1 * rng.standard_normal(count) + shift
@@ -24,8 +22,8 @@ def records(
     ranks = rng.integers(1, 500, (count, 5))
     return [
         {
-            "sequence": first + row,
-            "request_id": f"r{first + row}",
+            "sequence": row,
+            "request_id": f"r{row}",
             "time": start + DAY * row / count,
             "version": "v1",
             "user_id": None if row % 7 == 0 else f"u{row % 90}",

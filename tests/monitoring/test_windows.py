@@ -2,12 +2,14 @@ import json
 import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
 
 from monitoring import windows
 from monitoring.windows import Health, WindowError
+from serving.exposure import Exposure, ExposureLog
 from tests.monitoring.answers import Record, changed, records, write
 
 
@@ -30,6 +32,18 @@ def test_the_record_that_was_written_is_the_one_that_is_read(tmp_path: Path) -> 
     write(tmp_path, "a.jsonl", [line])
     row = windows.read(tmp_path).answers.iloc[0]
     assert {name: row[name] for name in line} == line
+
+
+def test_what_the_endpoint_writes_is_read_without_loss(tmp_path: Path) -> None:
+    lines = [{**line, "time": 86_390.0 + line["sequence"]} for line in records(20, seed=1)]
+    log = ExposureLog(tmp_path)
+    for line in lines:
+        log.append(msgspec.convert(line, Exposure))
+    log.close()
+    found = windows.read(tmp_path)
+    assert found.health() == Health(files=2, rows=20, torn=0, broken=0, missing_sequences=0)
+    assert found.answers["request_id"].tolist() == [line["request_id"] for line in lines]
+    assert found.answers["scores"].tolist() == [line["scores"] for line in lines]
 
 
 def test_features_by_hand(tmp_path: Path) -> None:
