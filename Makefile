@@ -12,7 +12,7 @@ export BENTOML_DO_NOT_TRACK := True
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo test lint format types unit repro serve ui clean
+.PHONY: help install demo test lint format types unit repro bench serve ui clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -20,9 +20,10 @@ help: ## list these verbs
 # The stamp is newer than the lock once the environment holds exactly what the lock says.
 .venv/.synced: uv.lock pyproject.toml
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else "Podium needs Python 3.11 or 3.12; $(PYTHON) is %d.%d. Try: make PYTHON=/path/to/python3.12 install" % v)'
-	@test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
+	@test -x .venv/bin/pip || test -x .venv/bin/uv || "$(PYTHON)" -m venv .venv
 	@test -x .venv/bin/uv || .venv/bin/python -m pip install --quiet uv==$(UV_VERSION)
-	.venv/bin/uv sync --locked --no-progress --quiet
+	@echo "Setting up .venv from uv.lock (3 GB, a few minutes the first time) ..."
+	@.venv/bin/uv sync --locked --quiet
 	@touch $@
 
 install: .venv/.synced ## create .venv from uv.lock, hashes checked
@@ -50,11 +51,16 @@ unit: install ## pytest
 repro: install ## the reproducible part alone, the same as `dvc repro`
 	dvc repro
 
+bench: install ## three-seed quality benchmark into docs/results and README (about 10 minutes)
+	python -m benchmarks.quality
+	python -m benchmarks.readme
+
 serve: install ## serve the newest bento on 127.0.0.1:3000
+	@bentoml get podium:latest > /dev/null 2>&1 || { echo "There is no bento yet. Make one: make demo"; exit 1; }
 	OTEL_SDK_DISABLED=true bentoml serve podium:latest --host 127.0.0.1 --port 3000
 
 ui: install ## Prefect server and UI on 127.0.0.1:4200, the deployments and a worker
 	@python -m flows.ui
 
 clean: ## remove the environment and everything DVC and the flows made
-	rm -rf .venv .cache artifacts data/raw data/prepared data/split data/features .dvc/cache .dvc/tmp
+	rm -rf .venv .cache dvc_plots artifacts data/raw data/prepared data/split data/features .dvc/cache .dvc/tmp

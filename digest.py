@@ -5,6 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 
+class ArtefactError(ValueError):
+    """A folder holds something that is no plain file; the message names it."""
+
+
 def of_file(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hexadecimal characters."""
     with path.open("rb") as file:
@@ -15,12 +19,12 @@ def of_files(folder: Path) -> dict[str, str]:
     """Relative POSIX path -> SHA-256 of every file below `folder`, sorted by path.
 
     Raises:
-        ValueError: the folder holds a symbolic link or another thing that is not a plain file.
+        ArtefactError: the folder holds a symbolic link or another thing that is not a plain file.
     """
     digests: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise ValueError(f"{path}: only plain files may be in an artefact, no links or devices")
+            raise ArtefactError(f"{path}: only plain files may be in an artefact, no links or devices")
         if path.is_file():
             digests[path.relative_to(folder).as_posix()] = of_file(path)
     return digests

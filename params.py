@@ -193,9 +193,11 @@ class ParamsError(ValueError):
 
 
 def _decode_path(kind: type, value: Any) -> Any:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise NotImplementedError
+    if kind is not Path:
+        raise NotImplementedError
+    if not isinstance(value, str):
+        raise TypeError(f"Expected `str`, got `{type(value).__name__}`")  # msgspec adds the key
+    return Path(value)
 
 
 def load(path: Path = Path("params.yaml")) -> Params:

@@ -37,9 +37,7 @@ class Exam:
 
     def take(self, scorer: Scorer) -> Ranking:
         """Ranks the catalogue for every query."""
-        return protocol.rank(
-            scorer, self.queries, self.catalogue, k=max(self.cutoffs), chunk_size=self.chunk_size
-        )
+        return protocol.rank(scorer, self.queries, self.catalogue, k=max(self.cutoffs), chunk_size=self.chunk_size)
 
     def per_query(self, ranking: Ranking) -> dict[str, metrics.Values]:
         """Metric name -> [n] values."""

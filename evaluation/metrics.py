@@ -1,7 +1,7 @@
 """Metrics per query first, mean last: a mean alone can carry no interval.
 
-In next-item evaluation each query has exactly one relevant item, which stands at some rank r (`protocol.MISS` when it is
-not there at all). With k the cut-off, and hit = [1 <= r <= k]:
+In next-item evaluation each query has exactly one relevant item, which stands at some rank r (`protocol.MISS` when it
+is not there at all). With k the cut-off, and hit = [1 <= r <= k]:
 
     hit_rate = hit                  recall = hit / 1           precision = hit / k
     f1 = 2 hit / (k + 1)            mrr = hit / r              ndcg = hit / log2(r + 1)
@@ -41,7 +41,9 @@ def accuracy(rank: Longs, cutoffs: Sequence[int]) -> dict[str, Values]:
     return values
 
 
-def beyond_accuracy(lists: Ints, counts: Longs, head: npt.NDArray[np.bool_], cutoffs: Sequence[int]) -> dict[str, Values]:
+def beyond_accuracy(
+    lists: Ints, counts: Longs, head: npt.NDArray[np.bool_], cutoffs: Sequence[int]
+) -> dict[str, Values]:
     """What the lists are like, [n] values each.
 
     `novelty` is the mean self-information of the listed items in bits, -log2((count + 1) / (total + items)) (Vargas and

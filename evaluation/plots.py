@@ -9,19 +9,22 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from evaluation.protocol import Ranking
-from evaluation.report import ALL
-from evaluation.significance import Interval
+from evaluation.report import ALL, Row
 
 OURS: Final = "#1b6ca8"
 OTHERS: Final = "#9aa5b1"
-Row = tuple[str, str, str, Interval, int]
 
 
 def quality(path: Path, rows: Sequence[Row], *, metric: str, ours: set[str], confidence: float) -> None:
     """Each subject's metric with its interval, best at the top."""
-    found = sorted((interval.value, subject, interval) for subject, group, name, interval, _ in rows if (group, name) == (ALL, metric))
+    found = sorted(
+        (interval.value, subject, interval)
+        for subject, group, name, interval, _ in rows
+        if (group, name) == (ALL, metric)
+    )
     figure, axis = plt.subplots(figsize=(8, 0.5 * len(found) + 1.4))
     for place, (value, subject, interval) in enumerate(found):
         colour = OURS if subject in ours else OTHERS
@@ -66,7 +69,7 @@ def ranks(path: Path, rankings: Mapping[str, Ranking], *, ours: set[str]) -> Non
     _save(figure, path)
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)

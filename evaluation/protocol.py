@@ -75,7 +75,7 @@ def top(scores: Floats, k: int) -> Ints:
     """
     width = min(k, scores.shape[1])
     lists = np.full((len(scores), k), -1, np.int32)
-    # Everything above the k-th score and the first of those equal to it: a partition alone picks among equals at random.
+    # Everything above the k-th score and the first of those equal to it: a partition alone picks any of the equals.
     border = -np.partition(-scores, width - 1, axis=1)[:, width - 1 : width]
     equal = scores == border
     room = width - (scores > border).sum(axis=1, keepdims=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +14,12 @@ from evaluation.metrics import Values
 from evaluation.protocol import Ranking
 from evaluation.significance import Bootstrap, Interval
 
-ALL = "all"
+ALL: Final = "all"
 """The slice of all queries."""
+HEADLINE: Final = ("ndcg", "recall", "mrr", "coverage", "novelty", "popularity_share")
+
+Row = tuple[str, str, str, Interval, int]
+"""Subject, slice, metric, its interval, and how many queries it is about."""
 
 
 def per_query(exam: Exam, rankings: Mapping[str, Ranking]) -> pa.Table:
@@ -48,7 +52,7 @@ def values(table: pa.Table, subject: str, metric: str) -> Values:
 
 def intervals(
     exam: Exam, rankings: Mapping[str, Ranking], bootstrap: Bootstrap
-) -> list[tuple[str, str, str, Interval, int]]:
+) -> list[Row]:
     """(subject, slice, metric, interval, queries) for every subject, slice and metric; coverage has no interval."""
     groups = {ALL: np.ones(len(exam.queries), np.bool_), **exam.slices()}
     rows = []
@@ -62,7 +66,7 @@ def intervals(
     return rows
 
 
-def write_table(path: Path, rows: Sequence[tuple[str, str, str, Interval, int]]) -> None:
+def write_table(path: Path, rows: Sequence[Row]) -> None:
     """Writes `intervals` as CSV: subject, slice, metric, value, low, high, queries."""
     columns = {
         "subject": [subject for subject, *_ in rows],
@@ -76,11 +80,15 @@ def write_table(path: Path, rows: Sequence[tuple[str, str, str, Interval, int]])
     pyarrow.csv.write_csv(pa.table(columns), path)
 
 
-def headline(rows: Sequence[tuple[str, str, str, Interval, int]], cutoff: int) -> dict[str, dict[str, Any]]:
-    """Subject -> its metrics at one cut-off over all queries, rounded: what `dvc metrics show` prints."""
-    found: dict[str, dict[str, Any]] = {}
+def headline(rows: Sequence[Row], cutoff: int) -> dict[str, dict[str, float]]:
+    """Subject -> the metrics of HEADLINE at one cut-off over all queries, rounded: what `dvc metrics show` prints.
+
+    With one relevant item a query, hit rate, precision and F1 say the same as recall; quality.csv has them all.
+    """
+    names = {f"{metric}_at_{cutoff}" for metric in HEADLINE}
+    found: dict[str, dict[str, float]] = {}
     for subject, group, metric, interval, _ in rows:
-        if group == ALL and metric.endswith(f"_at_{cutoff}"):
+        if group == ALL and metric in names:
             found.setdefault(subject, {})[metric] = round(interval.value, 6)
     return found
 

@@ -82,4 +82,4 @@ def _sums(users: npt.NDArray[np.integer], *columns: Values) -> tuple[Values, ...
     if len(users) == 0:
         raise ValueError("an interval needs at least one query")
     user = np.unique(users, return_inverse=True)[1]
-    return *(np.bincount(user, weights=column) for column in columns), np.bincount(user).astype(np.float64)
+    return *(np.bincount(user, column).astype(np.float64) for column in columns), np.bincount(user).astype(np.float64)

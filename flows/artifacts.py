@@ -40,8 +40,8 @@ def progress(stage: str) -> Iterator[Progress]:
 
 def quality(settings: params.Params) -> None:
     """The models' and baselines' metrics on the test."""
-    path = settings.paths.evaluation / "metrics.json"
-    found: dict[str, dict[str, float]] = msgspec.json.decode(path.read_bytes())
+    files = (settings.paths.evaluation / "metrics").glob("*.json")
+    found: dict[str, dict[str, float]] = {path.stem: msgspec.json.decode(path.read_bytes()) for path in files}
     metric = settings.evaluate.primary_metric
     order = sorted(found, key=lambda subject: -found[subject][metric])
     table = [{"model": subject, **{name: round(value, 4) for name, value in found[subject].items()}} for subject in order]

@@ -10,9 +10,9 @@ A challenger is promoted when all of these hold, each shown by the whole of a pa
     size          it is at most `size_limit_bytes`
 
 What is shown to be false rejects it; what is neither shown nor refuted holds it back, more data may decide. With too
-little evidence to ask at all the answer is `insufficient`. The reference is the champion, re-scored on the same queries,
-or the best baseline while there is none. Non-inferiority by intervals: Walker and Nowacki 2011, "Understanding
-equivalence and noninferiority testing".
+little evidence to ask at all the answer is `insufficient`. The reference is the champion, re-scored on the same
+queries, or the best baseline while there is none. Non-inferiority by intervals: Walker and Nowacki 2011,
+"Understanding equivalence and noninferiority testing".
 """
 
 from collections.abc import Mapping

@@ -44,7 +44,7 @@ class EvaluateSummary:
 def evaluate(
     *, features: Path, variants: Path, evaluation: Path, settings: params.Evaluate, seed: int
 ) -> EvaluateSummary:
-    """Writes per_query.parquet, quality.csv, metrics.json and plots/.
+    """Writes per_query.parquet, quality.csv, metrics/ and plots/.
 
     Raises:
         evaluation.protocol.ScoreError: a model gives scores that cannot be ranked.
@@ -52,16 +52,16 @@ def evaluate(
     world = World.read(features)
     chosen = Variants.read(variants).chosen
     exam = examination(world, settings)
-    found = subjects(world, variants, settings)
-    progress = tqdm(found.items(), desc="evaluate", unit="model", leave=False)
+    scorers = subjects(world, variants, settings)
+    progress = tqdm(scorers.items(), desc="evaluate", unit="model", leave=False)
     rankings = {name: exam.take(scorer) for name, scorer in progress}
     bootstrap = Bootstrap(settings.bootstrap_samples, settings.confidence, seed)
     rows = report.intervals(exam, rankings, bootstrap)
     report.write_parquet(evaluation / "per_query.parquet", report.per_query(exam, rankings))
     report.write_table(evaluation / "quality.csv", rows)
-    headline = report.headline(rows, HEADLINE_CUTOFF)
-    durable.write_json(evaluation / "metrics.json", headline)
-    ours = set(found) - set(BASELINES)
+    for name, found in report.headline(rows, HEADLINE_CUTOFF).items():
+        durable.write_json(evaluation / "metrics" / f"{name}.json", found)
+    ours = set(scorers) - set(BASELINES)
     metric = settings.primary_metric
     plots.quality(evaluation / "plots/quality.png", rows, metric=metric, ours=ours, confidence=settings.confidence)
     plots.slices(evaluation / "plots/slices.png", rows, metric=metric, subjects=[chosen, *BASELINES])

@@ -139,8 +139,8 @@ def _best_baseline(exam: Exam, table: pa.Table, evaluation: Path, metric: str) -
 
 
 def _coverage(evaluation: Path, subject: str) -> float:
-    headline = msgspec.json.decode((evaluation / "metrics.json").read_bytes())
-    return float(headline[subject][f"coverage_at_{LIST_LENGTH}"])
+    found = msgspec.json.decode((evaluation / "metrics" / f"{subject}.json").read_bytes())
+    return float(found[f"coverage_at_{LIST_LENGTH}"])
 
 
 def _latency(

@@ -22,9 +22,7 @@ class ItemKNN:
     """[num_items, num_items], from an item of the history (row) to a candidate (column)."""
 
     @classmethod
-    def fit(
-        cls, timelines: Timelines, num_items: int, *, freeze: int, neighbours: int, shrink: float
-    ) -> "ItemKNN":
+    def fit(cls, timelines: Timelines, num_items: int, *, freeze: int, neighbours: int, shrink: float) -> "ItemKNN":
         """Computes the similarities.
 
         Args:
@@ -49,12 +47,11 @@ class ItemKNN:
         """[n, num_items] summed similarity to the distinct items of each history."""
         row, item = queries.seen()
         taken = _incidence(row, item, np.ones(len(row), np.bool_), (len(queries), self.similarity.shape[0]))
-        return (taken @ self.similarity).toarray()
+        scores: Floats = (taken @ self.similarity).toarray()
+        return scores
 
 
-def _incidence(
-    row: np.ndarray, item: np.ndarray, inside: np.ndarray, shape: tuple[int, int]
-) -> sparse.csr_array:
+def _incidence(row: np.ndarray, item: np.ndarray, inside: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
     """[rows, items] 1 where a row has an item, however often."""
     ones = np.ones(int(inside.sum()), np.float32)
     matrix = sparse.coo_array((ones, (row[inside], item[inside])), shape).tocsr()

@@ -15,7 +15,9 @@ class Popularity:
     """[num_items]"""
 
     @classmethod
-    def fit(cls, timelines: Timelines, num_items: int, *, freeze: int, window_seconds: int | None = None) -> "Popularity":
+    def fit(
+        cls, timelines: Timelines, num_items: int, *, freeze: int, window_seconds: int | None = None
+    ) -> "Popularity":
         """Counts interactions.
 
         Args:

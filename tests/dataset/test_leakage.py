@@ -39,10 +39,11 @@ def plan(request: pytest.FixtureRequest) -> Plan:
 
 
 def moments(plan: Plan) -> list[int]:
-    """Both freezes, and moments at which several orders fall."""
+    """Both freezes, moments at which several orders fall, and one at which an item is taken for the first time."""
     times, orders = np.unique(plan.encoded.log.time, return_counts=True)
     tied = times[orders > 1]
     chosen = tied[[len(tied) // 3, len(tied) // 2, -1]].tolist()
+    chosen.append(int(plan.encoded.log.time[np.unique(plan.encoded.log.item, return_index=True)[1].max()]))
     return sorted({plan.cuts.validation_start, plan.cuts.test_start, *chosen})
 
 

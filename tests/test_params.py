@@ -1,0 +1,77 @@
+"""params.yaml is read as it stands or refused with the name of the file and of the key."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+import params
+
+WRITTEN: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+
+
+def _changed(tmp_path: Path, key: str, value: Any) -> Path:
+    """A params.yaml with one key set, or with `...` as the value, removed."""
+    whole = copy.deepcopy(WRITTEN)
+    *sections, last = key.split(".")
+    inner = whole
+    for section in sections:
+        inner = inner[section]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(whole))
+    return path
+
+
+def test_the_file_is_read_whole(tmp_path: Path) -> None:
+    found = params.load(_changed(tmp_path, "seed", 11))
+    assert found.seed == 11
+    assert found.paths.raw == Path("data/raw")
+    assert msgspec.to_builtins(found, enc_hook=str) == {**WRITTEN, "seed": 11}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("epochs", 3, ["unknown field `epochs`"]),
+        ("train.epoch", 3, ["unknown field `epoch`", "$.train"]),
+        ("prepare.columns.user", "customer", ["unknown field `user`", "$.prepare.columns"]),
+        ("train.epochs", "20", ["`int`", "`str`", "$.train.epochs"]),
+        ("train.epochs", 1.5, ["`int`", "`float`", "$.train.epochs"]),
+        ("train.hidden_units", [16, "x"], ["`int`", "$.train.hidden_units[1]"]),
+        ("train.mixed_precision", "no", ["`bool`", "$.train.mixed_precision"]),
+        ("train", None, ["null", "$.train"]),
+        ("paths.raw", 7, ["`str`", "`int`", "$.paths.raw"]),
+        ("ingest.source", "movielens", ["'movielens'", "$.ingest.source"]),
+        ("seed", ..., ["missing required field `seed`"]),
+        ("evaluate.cutoffs", ..., ["missing required field `cutoffs`", "$.evaluate"]),
+        ("ingest.files.items", ..., ["missing required field `items`", "$.ingest.files"]),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_file(tmp_path: Path, key: str, value: Any, said: list[str]) -> None:
+    path = _changed(tmp_path, key, value)
+    with pytest.raises(params.ParamsError) as caught:
+        params.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    for part in said:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "seed: [1\n", "- 1\n", "7"])
+def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(params.ParamsError, match=r"params\.yaml: "):
+        params.load(path)
+
+
+def test_the_values_cannot_be_changed_afterwards() -> None:
+    found = params.load()
+    with pytest.raises(AttributeError):
+        found.train.epochs = 1  # type: ignore[misc]  # that is the point
