@@ -1,7 +1,7 @@
 """`params.yaml` as frozen values: one section a stage, unknown keys refused, units in the names."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import yaml
@@ -192,7 +192,7 @@ class ParamsError(ValueError):
     """params.yaml has an unknown, missing or wrongly typed key; the message names file and key."""
 
 
-def _decode_path(kind: type, value: Any) -> Any:
+def _decode_path(kind: type, value: object) -> Path:
     if kind is not Path:
         raise NotImplementedError
     if not isinstance(value, str):

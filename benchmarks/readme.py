@@ -45,15 +45,21 @@ def tables(results: list[Result]) -> list[str]:
         interval = by_key[subject, COLUMNS[0]]
         cells = [f"{by_key[subject, metric].value:.4f}" for metric in COLUMNS]
         quality.append(_line(subject, *cells, f"{interval.low:.4f} to {interval.high:.4f}"))
-    others = [_line("claim", "value", "95% interval"), _line("---", "---:", "---:")]
+    return ["\n".join(quality), "\n".join(_claims(results))]
+
+
+def _claims(results: list[Result]) -> list[str]:
+    """What is claimed beyond the means: differences over all seeds, changes and sizes by seed."""
+    lines = [_line("claim", "value", "95% interval"), _line("---", "---:", "---:")]
     for result in results:
-        if result.subject.startswith("podium/") and result.metric not in COLUMNS and "_at_" in result.metric and " " in result.metric:
-            shown = "{:+.2%}" if "change" in result.metric else "{:+.4f}"
-            span = f"{shown.format(result.low)} to {shown.format(result.high)}"
-            others.append(_line(f"{result.subject}: {result.metric}", shown.format(result.value), span))
+        name = f"{result.subject}: {result.metric}"
+        if " - " in result.metric and "seed" not in result.metric:
+            lines.append(_line(name, f"{result.value:+.4f}", f"{result.low:+.4f} to {result.high:+.4f}"))
+        elif " change " in result.metric:
+            lines.append(_line(name, f"{result.value:+.2%}", f"{result.low:+.2%} to {result.high:+.2%}"))
         elif result.unit == "ratio":
-            others.append(_line(f"{result.subject}: {result.metric}", f"{result.value:.2f}", ""))
-    return ["\n".join(quality), "\n".join(others)]
+            lines.append(_line(name, f"{result.value:.2f}", ""))
+    return lines
 
 
 def _line(*cells: str) -> str:

@@ -33,7 +33,9 @@ def write(path: Path, results: Sequence[Result]) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(field.name for field in fields(Result))
-    table.writerows([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in astuple(result)] for result in results)
+    table.writerows(
+        [f"{cell:.8g}" if isinstance(cell, float) else cell for cell in astuple(result)] for result in results
+    )
     durable.write_bytes(path, text.getvalue().encode())
 
 

@@ -28,7 +28,9 @@ def quality(path: Path, rows: Sequence[Row], *, metric: str, ours: set[str], con
     figure, axis = plt.subplots(figsize=(8, 0.5 * len(found) + 1.4))
     for place, (value, subject, interval) in enumerate(found):
         colour = OURS if subject in ours else OTHERS
-        axis.barh(place, value, color=colour, xerr=[[value - interval.low], [interval.high - value]], capsize=3)
+        # Rounding can move a bound past the value, and matplotlib refuses a negative length.
+        error = np.maximum([[value - interval.low], [interval.high - value]], 0)
+        axis.barh(place, value, color=colour, xerr=error, capsize=3)
         axis.text(interval.high, place, f"  {value:.4f}", va="center", fontsize=9)
     axis.set_yticks(range(len(found)), [subject for _, subject, _ in found])
     axis.set_xlabel(f"{metric}, temporal next-item, {confidence:.0%} interval over users")

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -45,14 +46,12 @@ def per_query(exam: Exam, rankings: Mapping[str, Ranking]) -> pa.Table:
 
 def values(table: pa.Table, subject: str, metric: str) -> Values:
     """[n] one subject's values of one metric, in query order."""
-    rows = table.filter(pa.compute.equal(table["subject"].cast(pa.string()), subject))
+    rows = table.filter(pyarrow.compute.equal(table["subject"].cast(pa.string()), subject))
     found: Values = rows[metric].to_numpy().astype(np.float64)
     return found
 
 
-def intervals(
-    exam: Exam, rankings: Mapping[str, Ranking], bootstrap: Bootstrap
-) -> list[Row]:
+def intervals(exam: Exam, rankings: Mapping[str, Ranking], bootstrap: Bootstrap) -> list[Row]:
     """(subject, slice, metric, interval, queries) for every subject, slice and metric; coverage has no interval."""
     groups = {ALL: np.ones(len(exam.queries), np.bool_), **exam.slices()}
     rows = []

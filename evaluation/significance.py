@@ -81,5 +81,8 @@ def _sums(users: npt.NDArray[np.integer], *columns: Values) -> tuple[Values, ...
     """Each column's sum for each user, and last the number of queries; [users] each."""
     if len(users) == 0:
         raise ValueError("an interval needs at least one query")
+    # A NaN would fail every comparison in `relative` and come out as "no change".
+    if not all(np.isfinite(column).all() for column in columns):
+        raise ValueError("an interval needs finite values. Received: NaN or infinite ones")
     user = np.unique(users, return_inverse=True)[1]
     return *(np.bincount(user, column).astype(np.float64) for column in columns), np.bincount(user).astype(np.float64)

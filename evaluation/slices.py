@@ -10,7 +10,8 @@ Mask = npt.NDArray[np.bool_]
 
 def head_items(counts: Longs, catalogue: Mask, share: float) -> Mask:
     """[num_items] the most popular `share` (0..1) of the catalogue; lower index first among equals."""
-    size = int(np.ceil(catalogue.sum() * share))
+    # Rounded to a millionth first: 100 * 0.07 is a hair above 7.
+    size = int(np.ceil(round(float(catalogue.sum()) * share, 6)))
     head = np.zeros(len(counts), np.bool_)
     head[np.argsort(-np.where(catalogue, counts, -1), kind="stable")[:size]] = True
     return head & catalogue

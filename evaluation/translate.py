@@ -27,7 +27,9 @@ class Translated:
         scores = self.scorer.scores(translate(queries, self.index))
         unknown = self.index <= OOV
         translated = scores[:, self.index]
-        translated[:, unknown] = scores.min(axis=1, keepdims=True) - 1
+        lowest = scores.min(axis=1, keepdims=True)
+        # Beyond 2 ** 24 one less is the same float32, and a tie would not stand behind.
+        translated[:, unknown] = np.minimum(lowest - 1, np.nextafter(lowest, np.float32(-np.inf)))
         return translated
 
 

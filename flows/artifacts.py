@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
+from uuid import UUID
 
 import msgspec
 from prefect.artifacts import (
@@ -18,6 +19,10 @@ import params
 from flows.reproduce import Progress
 from monitoring.verdict import Verdict
 
+if TYPE_CHECKING:
+    from tasks.package import PackageSummary
+    from tasks.promote import PromoteSummary
+
 STEP = 5
 """Per cent between two updates."""
 
@@ -25,7 +30,8 @@ STEP = 5
 @contextmanager
 def progress(stage: str) -> Iterator[Progress]:
     """A progress artifact that goes to 100 when its stage has ended well."""
-    artifact = create_progress_artifact(0.0, key=f"progress-{stage}", description=f"Stage {stage}")
+    made = create_progress_artifact(0.0, key=f"progress-{stage}", description=f"Stage {stage}")
+    artifact = cast(UUID, made)  # outside a coroutine it is no coroutine
     shown = 0
 
     def update(percent: int) -> None:
@@ -44,12 +50,12 @@ def quality(settings: params.Params) -> None:
     found: dict[str, dict[str, float]] = {path.stem: msgspec.json.decode(path.read_bytes()) for path in files}
     metric = settings.evaluate.primary_metric
     order = sorted(found, key=lambda subject: -found[subject][metric])
-    table = [{"model": subject, **{name: round(value, 4) for name, value in found[subject].items()}} for subject in order]
+    table = [{"model": name} | {key: round(value, 4) for key, value in found[name].items()} for name in order]
     create_table_artifact(table, key="quality", description="Temporal next-item, test")
     _link("quality-plot", settings.paths.evaluation / "plots" / "quality.png", "Quality with intervals")
 
 
-def decision(summary: Any, settings: params.Params) -> None:
+def decision(summary: "PromoteSummary", settings: params.Params) -> None:
     """The gate's checks."""
     decided = summary.decision
     rows = [{"check": check.code, "outcome": check.outcome, "evidence": check.text} for check in decided.checks]
@@ -58,9 +64,10 @@ def decision(summary: Any, settings: params.Params) -> None:
     _link("decision-json", settings.paths.reports / "decision.json", "The decision with its evidence")
 
 
-def bento(summary: Any) -> None:
+def bento(summary: "PackageSummary") -> None:
     """What can be served now."""
-    text = f"`{summary.bento}` holds version `{summary.version[:12]}`\n\n    bentoml serve {summary.bento} --host 127.0.0.1"
+    command = f"bentoml serve {summary.bento} --host 127.0.0.1"
+    text = f"`{summary.bento}` holds version `{summary.version[:12]}`\n\n    {command}"
     create_markdown_artifact(text, key="bento", description="The packaged champion")
 
 

@@ -1,4 +1,4 @@
-"""`make demo`: the whole loop on the project's settings, from raw data to a drift verdict, and one screen at the end."""
+"""`make demo`: the whole loop on the project's settings, from raw data to a drift verdict, and a screen at the end."""
 
 import logging
 import os
@@ -19,6 +19,7 @@ from flows.monitoring import monitoring
 from flows.training import training
 from tasks.replay import Window, replay
 
+
 def main() -> int:
     """Runs the loop; 0 when it came to its end, whatever the gate decided."""
     console = Console(stderr=True)
@@ -32,7 +33,9 @@ def main() -> int:
         asked = ask(url, settings)
         screen.answers(console, asked)
         console.rule("3/4  Replay later traffic")
-        windows = [replay(features=settings.paths.features, url=url, half=half, settings=settings.replay) for half in (0, 1)]
+        windows = [
+            replay(features=settings.paths.features, url=url, half=half, settings=settings.replay) for half in (0, 1)
+        ]
     console.rule("4/4  Watch for drift (a Prefect flow over Evidently)")
     verdict = monitoring(*_bounds(windows))
     screen.summary(Console(), settings, decision, windows, verdict, seconds=time.monotonic() - started)

@@ -26,4 +26,3 @@ def serving(settings: params.Params) -> Iterator[str]:
     log = settings.paths.reports / "serve.log"
     with processes.running(arguments, log=log, ready=f"{url}/readyz", environment=environment):
         yield url
-

@@ -30,7 +30,7 @@ def monitoring(
     end = as_of or datetime.now(UTC)
     middle = current_start or end - width
     start = reference_start or middle - width
-    verdict: Verdict = task(monitor, name="monitor", task_run_name="monitor")(
+    verdict = task(name="monitor", task_run_name="monitor")(monitor)(
         exposures=settings.paths.exposures,
         reports=settings.paths.reports,
         reference=(start.timestamp(), middle.timestamp()),

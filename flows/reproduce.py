@@ -87,7 +87,7 @@ def _run(stage: str, progress: Progress | None) -> str | None:
         bufsize=1,
         env=_environment(),
     ) as process:
-        assert process.stdout is not None  # noqa: S101  # it is, with PIPE
+        assert process.stdout is not None  # it is, with PIPE
         for line in process.stdout:  # universal newlines: each redraw of a progress bar is a line
             if not NOISE.match(line):
                 _pass_on(line.rstrip("\n"), tail, progress)

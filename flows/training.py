@@ -23,7 +23,7 @@ def training(dry_run: bool = False) -> Decision | None:
     settings = params.load()
     with reproduce.exclusive():
         for stage in reproduce.stages():
-            task(_stage, name=stage, task_run_name=stage, retries=2 if stage == "ingest" else 0)(stage)
+            task(name=stage, task_run_name=stage, retries=2 if stage == "ingest" else 0)(_stage)(stage)
     artifacts.quality(settings)
     if dry_run:
         return None
@@ -40,5 +40,5 @@ def _stage(stage: str) -> None:
         reproduce.reproduce(stage, progress)
 
 
-def _effect(step: str, settings: params.Params) -> Any:
-    return task(steps.function(step), name=step, task_run_name=step)(**steps.STEPS[step](settings))
+def _effect(step: str, settings: params.Params) -> Any:  # noqa: ANN401  # each step has a summary of its own
+    return task(name=step, task_run_name=step)(steps.function(step))(**steps.STEPS[step](settings))

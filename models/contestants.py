@@ -5,6 +5,8 @@
     control      the parent, trained on for as long as the pruned one, not pruned: what the extra epochs alone do
     pruned       trained on while its smallest Dense weights go
     pruned-int8  both
+
+Each fit, selection and final, has its own; `tasks.compress` says what either is for.
 """
 
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from models import pruning, retrieval
 from models.fit import fit
 from models.retrieval import Retrieval
 from models.variants import CONTROL, PARENT
+
 
 class NotCompressedError(ValueError):
     """A contestant claims to be smaller or sparser and is not."""

@@ -34,9 +34,7 @@ class Fit:
     """Its validation metric; NaN when there was no validation."""
 
 
-def batches(
-    arrays: Mapping[str, npt.NDArray[np.generic]], *, batch_size: int, seed: int
-) -> tf.data.Dataset:
+def batches(arrays: Mapping[str, npt.NDArray[np.generic]], *, batch_size: int, seed: int) -> tf.data.Dataset:
     """Shuffled, whole batches of the arrays' rows, in an order that depends on the seed alone.
 
     Raises:

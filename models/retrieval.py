@@ -64,7 +64,7 @@ class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         return tf.debugging.check_numerics(mean, "the training loss")
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One optimizer step; `minimize` also scales the loss when the precision is mixed, which TFRS's own does not."""
+        """One optimizer step; `minimize` scales the loss when the precision is mixed, as TFRS's own step does not."""
         with tf.GradientTape() as tape:
             loss = self.compute_loss(batch, training=True)
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
@@ -121,7 +121,8 @@ def write(model: Retrieval, folder: Path) -> None:
     """Writes architecture.json and weights.npz (no pickle; the bytes depend on the values alone)."""
     folder.mkdir(parents=True, exist_ok=True)
     model.architecture.write(folder / "architecture.json")
-    np.savez(folder / "weights.npz", **weights(model))
+    arrays: dict[str, Any] = dict(weights(model))  # numpy's stub takes every keyword for `allow_pickle`
+    np.savez(folder / "weights.npz", **arrays)
 
 
 def read(folder: Path) -> Retrieval:

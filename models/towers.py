@@ -24,14 +24,14 @@ LAYER_SCOPE = "podium"
 
 
 @keras.utils.register_keras_serializable(LAYER_SCOPE)
-class RecencyPooling(keras.layers.Layer):
+class RecencyPooling(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Weighted means of the embedded history, one for each half-life; [b, L, d], [b, L] -> [b, m * d].
 
     The weight of a position starts as `.5 ** (position / half_life)` and is learned from there. An empty history gives
     zeros and not NaN.
     """
 
-    def __init__(self, half_lives: list[float], **kwargs: Any) -> None:
+    def __init__(self, half_lives: list[float], **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.half_lives = list(half_lives)
 
@@ -57,7 +57,7 @@ class RecencyPooling(keras.layers.Layer):
 
 
 @keras.utils.register_keras_serializable(LAYER_SCOPE)
-class MaskedMean(keras.layers.Layer):
+class MaskedMean(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Mean of the embedded entries that are not padding; [b, c, d], [b, c] -> [b, d], zeros where there is none."""
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
@@ -106,7 +106,8 @@ def candidate_tower(architecture: Architecture, embedding: keras.layers.Embeddin
     year = keras.Input((1,), dtype=tf.float32, name="year")
     popularity = keras.Input((architecture.popularity_windows,), dtype=tf.float32, name="popularity")
     category_vectors = keras.layers.Embedding(architecture.num_categories, 16, name="category_embedding")(categories)
-    content = keras.layers.Concatenate()([MaskedMean(name="category_mean")([category_vectors, categories]), year, popularity])
+    mean = MaskedMean(name="category_mean")([category_vectors, categories])
+    content = keras.layers.Concatenate()([mean, year, popularity])
     content = keras.layers.Dense(architecture.embedding_dim, activation="relu", name="content_hidden")(content)
     content = keras.layers.Dense(architecture.embedding_dim, name="content_projection")(content)
     vector = keras.layers.Add()([embedding(item), content])

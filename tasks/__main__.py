@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     try:
         summary = steps.run(step, params.load())
     except (ValueError, OSError) as error:
-        if type(error) is ValueError:  # ours are subclasses; a bare one is a mistake in the code and keeps its traceback
+        if type(error) is ValueError:  # ours are subclasses; a bare one is a mistake in the code: traceback
             raise
         log.error("%s stopped: %s", step, error, exc_info=bool(os.environ.get("PODIUM_TRACEBACK")))
         return 1

@@ -7,6 +7,7 @@ import logging
 import tempfile
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -87,9 +88,7 @@ def promote(
     with Registry(registry) as book:
         challenger = _register(book, world, variants / chosen, evaluate_settings)
         generation, champion = book.generation(), book.champion()
-        reference = (
-            _rescored(exam, world, champion, metric) if champion else _best_baseline(exam, table, evaluation, metric)
-        )
+        reference = _rescored(exam, world, champion, metric) if champion else _best_baseline(table, evaluation, metric)
         latency = _latency(exam, world, challenger, champion, variants, settings.latency_queries)
         evidence = Evidence(
             challenger=challenger.digest,
@@ -131,7 +130,7 @@ def _rescored(exam: Exam, world: World, champion: Version, metric: str) -> _Refe
     return _Reference(champion.digest, exam.per_query(ranking)[metric], coverage, whole.manifest.freeze)
 
 
-def _best_baseline(exam: Exam, table: pa.Table, evaluation: Path, metric: str) -> _Reference:
+def _best_baseline(table: pa.Table, evaluation: Path, metric: str) -> _Reference:
     values = {name: report.values(table, name, metric) for name in BASELINES}
     best = max(BASELINES, key=lambda name: values[name].mean())
     log.info("no champion yet: the challenger has to beat %s", best)
@@ -166,7 +165,7 @@ def _rules(settings: params.Promote) -> Rules:
 def _keep(book: Registry, decision: Decision, generation: int) -> None:
     """Records the decision on the generation it rests on: a champion that changed meanwhile makes it void."""
     said = f"{decision.result}: {', '.join(decision.reasons)}"
-    facts = {"decision": asdict(decision), "actor": ACTOR, "reason": said}
+    facts: dict[str, Any] = {"decision": asdict(decision), "actor": ACTOR, "reason": said}
     if decision.reasons == ("same_version",):
         return
     if decision.result == "promoted":

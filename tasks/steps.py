@@ -61,6 +61,6 @@ def function(step: str) -> Callable[..., Any]:
     return found
 
 
-def run(step: str, settings: Params) -> Any:
+def run(step: str, settings: Params) -> object:
     """Runs one step and returns its summary."""
     return function(step)(**STEPS[step](settings))

@@ -82,7 +82,7 @@ def test_the_comparison_sees_every_version_and_none() -> None:
 
 def test_pyproject_states_the_bounds_for_the_next_lock() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    stated = {canonicalize_name(found.name): found for found in map(Requirement, project["dependencies"])}
+    stated = {str(canonicalize_name(found.name)): found for found in map(Requirement, project["dependencies"])}
     for name, floor in FLOORS.items():
         bound = next(part for part in stated[name].specifier if part.operator in (">=", "=="))
         assert Version(bound.version) >= Version(floor), name

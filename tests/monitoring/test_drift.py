@@ -52,6 +52,12 @@ def test_psi_by_hand() -> None:
     assert (drift.share, drift.rows, type(column.psi), type(column.drifted)) == (1.0, (400, 400), float, bool)
 
 
+def test_rare_values_are_tails_only_of_continuous_columns() -> None:
+    """Two and one in 400 lie beyond the 99% point, and still count."""
+    column = _only([0.0] * 398 + [1.0] * 2, [0.0] * 399 + [1.0]).columns["ignored"]
+    assert column.psi == pytest.approx(0.0025 * log(0.005 / 0.0025) + 0.0025 * log(0.9975 / 0.995))
+
+
 def test_the_threshold_decides() -> None:
     before, after = (pd.DataFrame({"hour": [0.0] * zeros + [1.0] * (400 - zeros)}) for zeros in (300, 200))
     drifted = [compare(before, after, psi_threshold=at, max_rows=400, seed=1).columns["hour"] for at in (0.27, 0.28)]

@@ -29,7 +29,7 @@ def _reference(folder: Path) -> None:
 
 
 def _today(**values: float) -> list[Record]:
-    return records(ROWS, seed=2, start=DAY, **values)  # type: ignore[arg-type]
+    return records(ROWS, seed=2, start=DAY, **values)
 
 
 def _current(folder: Path, lines: list[Record]) -> Path:
@@ -235,6 +235,15 @@ def test_other_errors_are_not_turned_into_a_verdict(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file where the folder should be")
     with pytest.raises(FileExistsError):
         _report(tmp_path)
+
+
+def test_a_mistake_of_the_caller_is_not_turned_into_a_verdict(tmp_path: Path) -> None:
+    """A seed no generator takes is a ValueError, as WindowError is one, and yet no word about the windows."""
+    _reference(tmp_path / "log")
+    _current(tmp_path / "log", _today())
+    with pytest.raises(ValueError, match="seed|negative|0 and"):
+        _report(tmp_path, seed=-1, max_rows=200)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from evaluation import report
+from evaluation.measure import Exam
+from evaluation.protocol import Ranking
+from evaluation.significance import Bootstrap, Interval
+from tests.evaluation.toys import MOMENT, questions, table
+
+ROOT = Path(__file__).parents[2]
+EXAM = Exam(
+    queries=questions([[], [2], [3, 2]], [3, 5, 2, 2], users=[0, 1, 1, 0]),
+    catalogue=np.array([False, False, True, True, True, True]),
+    counts=np.array([0, 0, 8, 4, 2, 2]),
+    cutoffs=(1, 2),
+    head_share=0.5,
+    cold_history=0,
+    chunk_size=3,
+)
+BOOTSTRAP = Bootstrap(samples=200, confidence=0.9, seed=1)
+
+
+@pytest.fixture(scope="module")
+def rankings() -> dict[str, Ranking]:
+    upwards = table([0, 0, 1, 2, 3, 4], [0, 0, 1, 2, 3, 4])
+    downwards = table([0, 0, 4, 3, 2, 1], [0, 0, 4, 3, 2, 1])
+    return {"upwards": EXAM.take(upwards), "downwards": EXAM.take(downwards)}
+
+
+def test_the_per_query_table_comes_back_as_it_was(tmp_path: Path, rankings: dict[str, Ranking]) -> None:
+    path = tmp_path / "deep" / "per_query.parquet"
+    report.write_parquet(path, report.per_query(EXAM, rankings))
+    table = pq.read_table(path)
+    assert table.num_rows == 2 * 4
+    assert table["subject"].to_pylist() == ["upwards"] * 4 + ["downwards"] * 4
+    assert table["query"].to_pylist() == [0, 1, 2, 3] * 2
+    assert table["user"].to_pylist() == [0, 1, 1, 0] * 2
+    assert set(table["time"].to_pylist()) == {MOMENT}
+    assert table["target"].to_pylist() == [3, 5, 2, 2] * 2
+    # Item 2 is seen by user 1, so the third query's target cannot be found.
+    assert table["rank"].to_pylist() == [3, 1, 0, 4, 2, 3, 0, 1]
+    assert table["cold"].to_pylist() == [True, False, False, True] * 2
+    for subject, ranking in rankings.items():
+        for metric, values in EXAM.per_query(ranking).items():
+            found = report.values(table, subject, metric)
+            assert found.dtype == np.float64
+            assert found.tolist() == values.tolist(), metric
+
+
+def test_values_need_no_import_but_the_reports_own() -> None:
+    """pyarrow loads its compute functions only when asked; pytest's own imports would hide that."""
+    program = (
+        "import pyarrow; from evaluation import report;"
+        "table = pyarrow.table({'subject': ['a', 'b', 'a'], 'mrr_at_10': [0.5, 0.25, 1.0]});"
+        "print(report.values(table, 'a', 'mrr_at_10').tolist())"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert answer.stdout.strip() == "[0.5, 1.0]"
+
+
+def test_the_same_table_is_the_same_bytes(tmp_path: Path, rankings: dict[str, Ranking]) -> None:
+    for name in ("one", "two"):
+        report.write_parquet(tmp_path / name, report.per_query(EXAM, rankings))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_every_subject_slice_and_metric_has_an_interval(rankings: dict[str, Ranking]) -> None:
+    rows = report.intervals(EXAM, rankings, BOOTSTRAP)
+    found = {(subject, group, metric): (interval, count) for subject, group, metric, interval, count in rows}
+    # No target is new, and a slice without queries has no mean.
+    slices = ("all", "cold", "warm", "head", "tail")
+    assert {group for _, group, _ in found} == set(slices)
+    assert len(found) == len(rows) == 2 * (len(slices) * 2 * (6 + 2) + 2)
+    interval, count = found["upwards", "all", "recall_at_1"]
+    assert (interval.value, count) == (0.25, 4)
+    assert interval == BOOTSTRAP.mean(np.array([0.0, 1, 0, 0]), np.array([0, 1, 1, 0]))
+    assert found["upwards", "warm", "recall_at_1"][0].value == 0.5
+    assert found["downwards", "cold", "mrr_at_2"] == (Interval(0.75, -np.inf, np.inf), 2)
+    assert found["downwards", "all", "coverage_at_1"] == (Interval(0.5, 0.5, 0.5), 4)
+
+
+def test_the_csv_has_one_line_a_row(tmp_path: Path) -> None:
+    rows = [
+        ("model", "all", "ndcg_at_10", Interval(0.125, 0.1, 0.15), 40),
+        ("item-knn", "cold", "recall_at_10", Interval(0.5, -np.inf, np.inf), 1),
+    ]
+    report.write_table(tmp_path / "quality.csv", rows)
+    with (tmp_path / "quality.csv").open(newline="") as file:
+        lines = list(csv.reader(file))
+    assert lines == [
+        ["subject", "slice", "metric", "value", "low", "high", "queries"],
+        ["model", "all", "ndcg_at_10", "0.125", "0.1", "0.15", "40"],
+        ["item-knn", "cold", "recall_at_10", "0.5", "-inf", "inf", "1"],
+    ]
+
+
+def test_the_headline_is_one_cutoff_of_all_queries() -> None:
+    rows = [
+        ("model", "all", "ndcg_at_10", Interval(1 / 3, 0.1, 0.5), 40),
+        ("model", "cold", "ndcg_at_10", Interval(0.9, 0.1, 1.0), 4),
+        ("model", "all", "hit_rate_at_10", Interval(0.7, 0.1, 1.0), 40),
+        ("model", "all", "ndcg_at_100", Interval(0.8, 0.1, 1.0), 40),
+        ("item-knn", "all", "coverage_at_10", Interval(0.5, 0.5, 0.5), 40),
+    ]
+    assert report.headline(rows, 10) == {"model": {"ndcg_at_10": 0.333333}, "item-knn": {"coverage_at_10": 0.5}}
