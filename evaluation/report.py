@@ -54,12 +54,14 @@ def values(table: pa.Table, subject: str, metric: str) -> Values:
 def intervals(exam: Exam, rankings: Mapping[str, Ranking], bootstrap: Bootstrap) -> list[Row]:
     """(subject, slice, metric, interval, queries) for every subject, slice and metric; coverage has no interval."""
     groups = {ALL: np.ones(len(exam.queries), np.bool_), **exam.slices()}
-    rows = []
+    users = exam.queries.user
+    rows: list[Row] = []
     for subject, ranking in rankings.items():
+        measured = exam.per_query(ranking)
         for group, inside in groups.items():
-            for metric, value in exam.per_query(ranking).items() if inside.any() else ():
-                interval = bootstrap.mean(value[inside], exam.queries.user[inside])
-                rows.append((subject, group, metric, interval, int(inside.sum())))
+            if inside.any():
+                found = bootstrap.means({name: value[inside] for name, value in measured.items()}, users[inside])
+                rows += [(subject, group, metric, interval, int(inside.sum())) for metric, interval in found.items()]
         for metric, share in exam.coverage(ranking).items():
             rows.append((subject, ALL, metric, Interval(share, share, share), len(exam.queries)))
     return rows

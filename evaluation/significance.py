@@ -5,7 +5,7 @@ and Welsh 2007). A metric is then the ratio of two sums over users, and a compar
 same queries, and each resample takes both answers. Percentile intervals by `scipy.stats.bootstrap`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,7 +43,14 @@ class Bootstrap:
 
     def mean(self, values: Values, users: npt.NDArray[np.integer]) -> Interval:
         """Mean of per-query `values` [n], whose users are `users` [n]."""
-        return self._interval(lambda total, count: total.sum(-1) / count.sum(-1), *_sums(users, values))
+        return self.means({"": values}, users)[""]
+
+    def means(self, columns: Mapping[str, Values], users: npt.NDArray[np.integer]) -> dict[str, Interval]:
+        """Means of several columns [n] by name, from the same resamples, which is faster than one by one."""
+        *totals, count = _sums(users, *columns.values())
+        stacked = np.stack(totals)
+        intervals = self._intervals(_ratio, stacked, np.broadcast_to(count, stacked.shape))
+        return dict(zip(columns, intervals, strict=True))
 
     def difference(self, ours: Values, theirs: Values, users: npt.NDArray[np.integer]) -> Interval:
         """Mean of `ours` minus mean of `theirs`, answers to the same queries [n]."""
@@ -56,12 +63,13 @@ class Bootstrap:
             gain, level = mine.sum(-1) - other.sum(-1), other.sum(-1)
             return np.where(level > 0, gain / np.where(level > 0, level, 1.0), np.where(gain > 0, MOST, 0.0))
 
-        return self._interval(ratio, *_sums(users, ours, theirs))
+        return self._intervals(ratio, *(total[None] for total in _sums(users, ours, theirs)))[0]
 
-    def _interval(self, statistic: Callable[..., npt.NDArray[np.float64]], *per_user: Values) -> Interval:
-        value = float(statistic(*per_user))
-        if len(per_user[0]) < 2:
-            return Interval(value, -np.inf, np.inf)
+    def _intervals(self, statistic: Callable[..., Values], *per_user: Values) -> list[Interval]:
+        """One interval for each row of `per_user` [rows, users]."""
+        value = statistic(*per_user)
+        if per_user[0].shape[1] < 2:
+            return [Interval(float(row), -np.inf, np.inf) for row in value]
         bounds = stats.bootstrap(
             per_user,
             lambda *samples, axis: statistic(*samples),  # noqa: ARG005  # users lie on the last axis by construction
@@ -74,7 +82,12 @@ class Bootstrap:
             method="percentile",
             rng=np.random.default_rng(self.seed),
         ).confidence_interval
-        return Interval(value, float(bounds.low), float(bounds.high))
+        return [Interval(*map(float, row)) for row in zip(value, bounds.low, bounds.high, strict=True)]
+
+
+def _ratio(total: Values, count: Values) -> Values:
+    ratio: Values = total.sum(-1) / count.sum(-1)
+    return ratio
 
 
 def _sums(users: npt.NDArray[np.integer], *columns: Values) -> tuple[Values, ...]:

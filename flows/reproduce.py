@@ -19,8 +19,8 @@ from typing import Final
 from filelock import FileLock
 
 LOCK: Final = Path(".cache/reproduce.lock")
-BUSY: Final = "Unable to acquire lock"
-"""What DVC says when another of its commands runs in this folder."""
+BUSY: Final = re.compile(r"Unable to acquire lock|is busy, it is being blocked by")
+"""What DVC says when another of its commands has this folder, or runs a stage that has a file of ours open."""
 PATIENCE_SECONDS: Final = 3600
 PERCENT: Final = re.compile(r"(\d+)%\|")
 NOISE: Final = re.compile(
@@ -69,7 +69,7 @@ def reproduce(stage: str, progress: Progress | None = None) -> None:
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (tail := _run(stage, progress)) is not None:
-        if BUSY not in tail:
+        if not BUSY.search(tail):
             raise StageError(f"stage {stage} failed:\n{tail}")
         if time.monotonic() > deadline:
             raise BusyError(f"stage {stage}: another DVC command has been running here for {PATIENCE_SECONDS} s")

@@ -91,7 +91,7 @@ def fit(
             elif epoch - best.epochs >= patience:
                 break
     model.set_weights(best_weights)
-    log.info("%s: epoch %d, validation %.4f", label, best.epochs, best.metric)
+    log.info("%s: %d epochs%s", label, best.epochs, f", validation {best.metric:.4f}" if validate else "")
     return best
 
 

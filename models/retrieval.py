@@ -23,6 +23,10 @@ from models.architecture import Architecture
 Floats = npt.NDArray[np.float32]
 
 
+class WeightsError(ValueError):
+    """Stored weights do not fit the architecture they lie beside."""
+
+
 class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
     """Query and candidate tower with their loss.
 
@@ -129,13 +133,14 @@ def read(folder: Path) -> Retrieval:
     """Builds the model that `write` wrote, with weights of its own: changing it never changes another.
 
     Raises:
-        ValueError: the weights do not fit the architecture.
+        WeightsError: the weights do not fit the architecture, by name or by shape.
     """
     model = build(Architecture.read(folder / "architecture.json"))
     with np.load(folder / "weights.npz", allow_pickle=False) as stored:
-        expected = set(weights(model))
-        if set(stored.files) != expected:
-            raise ValueError(f"{folder}/weights.npz does not fit its architecture: {set(stored.files) ^ expected}")
+        expected = {(name, value.shape) for name, value in weights(model).items()}
+        found = {(name, stored[name].shape) for name in stored.files}
+        if found != expected:
+            raise WeightsError(f"{folder}/weights.npz must fit its architecture. Differs in: {sorted(found ^ expected)}")
         for tower in (model.query, model.candidate):
             for layer in tower.layers:
                 names = [f"{tower.name}/{layer.name}/{position}" for position in range(len(layer.get_weights()))]

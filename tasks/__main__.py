@@ -5,6 +5,8 @@ import logging
 import os
 import sys
 
+import msgspec
+
 import params
 from tasks import steps
 
@@ -24,8 +26,14 @@ def main(arguments: list[str]) -> int:
             raise
         log.error("%s stopped: %s", step, error, exc_info=bool(os.environ.get("PODIUM_TRACEBACK")))
         return 1
-    log.info("%s done: %s", step, summary)
+    log.info("%s done: %s", step, _brief(summary))
     return 0
+
+
+def _brief(summary: object) -> str:
+    """The plain values of a summary; nested ones are in the files that the step wrote."""
+    values = msgspec.to_builtins(summary, builtin_types=(bool, int, float, str))
+    return ", ".join(f"{key} {value}" for key, value in values.items() if isinstance(value, int | float | str))
 
 
 if __name__ == "__main__":

@@ -49,12 +49,12 @@ HARMFUL = Truth(0.35, -0.3)
 
 
 def experiment(truth: Truth, seed: int) -> Evidence:
-    """One test of about 1000 queries, both models asked the same."""
+    """One test of about 2000 queries, both models asked the same."""
     generator = np.random.default_rng(seed)
-    users = np.repeat(np.arange(USERS), generator.integers(5, 16, USERS))
+    users = np.repeat(np.arange(USERS), generator.integers(5, 36, USERS))
     cold = generator.random(len(users)) < 0.25
     level = generator.uniform(0.25, 0.55, USERS)
-    suits = generator.normal(0, 0.08, (2, USERS))
+    suits = generator.normal(0, 0.1, (2, USERS))
     factor = 1 + np.where(cold, truth.cold_gain, truth.gain)
     # One draw of difficulty for both: the same query is hard or easy for either model.
     difficulty, place = generator.random(len(users)), 1 / np.log2(generator.integers(2, 6, len(users)))
