@@ -75,16 +75,29 @@ def _wait(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
         except httpx.TransportError:
             pass  # not listening yet
         time.sleep(0.2)
+    ended = f"was not ready in {START_SECONDS} s" if process.poll() is None else f"ended with {process.returncode}"
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-    raise StartError(f"{url} did not answer in {START_SECONDS} s; {log} ends with:\n{tail}")
+    raise StartError(f"{url}: the server {ended}; {log} ends with:\n{tail}")
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ends the whole group: a server's workers may outlive it."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is None:
-            os.killpg(process.pid, number)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        return
+        deadline = time.monotonic() + STOP_SECONDS
+        there = _signal(process.pid, number)
+        while there and time.monotonic() < deadline:
+            time.sleep(0.05)
+            process.poll()  # reaps the first of the group, which would be there for ever otherwise
+            there = _signal(process.pid, 0)
+        if not there:
+            break
+    process.wait()
+
+
+def _signal(group: int, number: int) -> bool:
+    """Whether the group had anybody to take it."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True

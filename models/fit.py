@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 
 class DivergedError(ValueError):
-    """The training loss became NaN or infinite; nothing of the run may be kept."""
+    """The training loss or a weight became NaN or infinite; nothing of the run may be kept."""
 
 
 class TooFewExamplesError(ValueError):
-    """There is less data than one batch."""
+    """There is too little data: less than one batch, or nothing to validate on."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def fit(
         label: what the progress bar says.
 
     Raises:
-        DivergedError: the loss became NaN or infinite, at the step where it did.
+        DivergedError: the loss became NaN or infinite, at the step where it did, or a weight, at the end of the epoch.
     """
     model.compile(optimizer=optimizer)
     best, best_weights = Fit(epochs=0, metric=-math.inf), model.get_weights()
@@ -104,8 +104,15 @@ def _epoch(
     except tf.errors.InvalidArgumentError as error:
         if "the training loss" not in error.message:
             raise
-        raise DivergedError(
-            f"{label}: the loss became NaN or infinite in epoch {epoch}; nothing was written. "
-            "Lower train.learning_rate or raise train.temperature."
-        ) from error
+        raise _diverged(label, "the loss", epoch) from error
+    # Fused kernels take relu(NaN) for 0: weights can be NaN while the loss is a number.
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise _diverged(label, "a weight", epoch)
     return float(history.history["loss"][-1])
+
+
+def _diverged(label: str, what: str, epoch: int) -> DivergedError:
+    return DivergedError(
+        f"{label}: {what} became NaN or infinite in epoch {epoch}; nothing was written. "
+        "Lower train.learning_rate or raise train.temperature."
+    )

@@ -140,7 +140,9 @@ def read(folder: Path) -> Retrieval:
         expected = {(name, value.shape) for name, value in weights(model).items()}
         found = {(name, stored[name].shape) for name in stored.files}
         if found != expected:
-            raise WeightsError(f"{folder}/weights.npz must fit its architecture. Differs in: {sorted(found ^ expected)}")
+            raise WeightsError(
+                f"{folder}/weights.npz must fit its architecture. Differs in: {sorted(found ^ expected)}"
+            )
         for tower in (model.query, model.candidate):
             for layer in tower.layers:
                 names = [f"{tower.name}/{layer.name}/{position}" for position in range(len(layer.get_weights()))]

@@ -22,7 +22,7 @@ from evaluation.metrics import accuracy
 from evaluation.protocol import rank
 from models import device, retrieval
 from models.architecture import Architecture
-from models.fit import Fit, batches, fit
+from models.fit import Fit, TooFewExamplesError, batches, fit
 from models.retrieval import Frozen, Retrieval
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,8 @@ def train(*, features: Path, model: Path, settings: params.Train, seed: int) -> 
     Nothing is written unless both fits end well.
 
     Raises:
-        models.fit.DivergedError: the loss became NaN or infinite.
+        models.fit.DivergedError: the loss or a weight became NaN or infinite.
+        models.fit.TooFewExamplesError: training has less than a batch, or validation nothing to ask.
     """
     world = World.read(features)
     device.prepare(seed=seed, threads=settings.threads, mixed_precision=settings.mixed_precision)
@@ -91,6 +92,11 @@ def architecture(world: World, settings: params.Train) -> Architecture:
 def validation_metric(world: World) -> Callable[[Retrieval], float]:
     """Mean NDCG@10 of a model on the validation queries, frozen at the start of validation."""
     freeze = world.cuts.validation_start
+    if len(world.validation) == 0:
+        raise TooFewExamplesError(
+            "the validation part must have at least one query, an item new to its user. Received: 0. "
+            "Raise split.validation_share, or bring a longer log"
+        )
     catalogue, items = world.catalogue(freeze), CandidateFeatures.catalogue(world.features, freeze)
 
     def metric(model: Retrieval) -> float:

@@ -85,6 +85,7 @@ def commit(project: Path, message: str) -> None:
 def environment(project: Path, **more: str) -> dict[str, str]:
     """Of every process in the project: its own homes, no settings of the machine, no network."""
     home = project.parent / f"{project.name}.home"
+    (home / "prefect").mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PODIUM_", "GIT_"))}
     return kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

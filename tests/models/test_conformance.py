@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from models.retrieval import Retrieval
 
 SEED = 7
-EPOCHS = 25
+EPOCHS = 12
 ARCHITECTURE = Architecture(
     num_items=NUM_ITEMS,
     num_categories=4,
@@ -170,7 +170,6 @@ def test_the_next_item_is_found_by_who_can_know_it(contender: Contender) -> None
     worst, best = {"popularity": (0, 0.25), "recent-popularity": (0, 0.25), "item-knn": (0.5, 0.9)}.get(
         contender.name, (0.95, 1)
     )
-    print(contender.name, ndcg(contender.scorer, WORLD))
     assert worst <= ndcg(contender.scorer, WORLD) <= best
 
 
@@ -190,4 +189,4 @@ def test_item_knn_finds_the_withheld_item_of_a_checkerboard() -> None:
     assert ranking.rank.tolist() == [1] * board.num_users
     # Popularity cannot tell the colours apart.
     popular = Popularity.fit(board.timelines, NUM_ITEMS, freeze=board.freeze)
-    assert (protocol.rank(popular, board.test, CATALOGUE, k=3, chunk_size=7).rank > 1).mean() > 0.5
+    assert protocol.rank(popular, board.test, CATALOGUE, k=3, chunk_size=7).rank.min() > 5

@@ -111,9 +111,11 @@ def poisoned(name: str, value: float) -> tf.data.Dataset:
     return batches(arrays, batch_size=16, seed=1)
 
 
-@pytest.mark.parametrize("learning_rate", [1e30, math.nan, math.inf])
+@pytest.mark.parametrize("learning_rate", [1e30, math.nan])
 def test_a_learning_rate_that_is_too_high_is_told(model: Retrieval, learning_rate: float) -> None:
-    with pytest.raises(DivergedError, match=r"test: the loss became NaN or infinite in epoch 1; nothing was written"):
+    with pytest.raises(
+        DivergedError, match=r"test: (the loss|a weight) became NaN or infinite in epoch 1; nothing was written"
+    ):
         trained(model, learning_rate=learning_rate)
 
 
@@ -122,14 +124,14 @@ def test_a_learning_rate_that_is_too_high_is_told(model: Retrieval, learning_rat
     [("context", math.nan), ("context", math.inf), ("popularity", math.nan), ("probability", math.nan)],
 )
 def test_data_that_is_no_number_is_told(model: Retrieval, name: str, value: float) -> None:
-    with pytest.raises(DivergedError, match="test: the loss became NaN or infinite in epoch 1"):
+    with pytest.raises(DivergedError, match=r"test: (the loss|a weight) became NaN or infinite in epoch 1"):
         trained(model, data=poisoned(name, value))
 
 
 def test_the_last_step_is_looked_at_too(model: Retrieval) -> None:
     """The loss before a step is finite, the weights after it are not, and no other step follows."""
     data = batches(small.arrays(16), batch_size=16, seed=1)
-    with pytest.raises(DivergedError, match="test: "):
+    with pytest.raises(DivergedError, match="test: a weight became NaN"):
         trained(model, data=data, epochs=1, learning_rate=math.inf)
 
 

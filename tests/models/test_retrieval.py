@@ -88,10 +88,11 @@ def test_the_loss_is_the_corrected_softmax(model: Retrieval) -> None:
     assert loss == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_loss_of_a_rare_and_of_a_single_candidate_is_finite(model: Retrieval) -> None:
+def test_the_loss_of_rare_and_of_equal_candidates_is_finite(model: Retrieval) -> None:
     rare = tensors(16) | {"probability": tf.fill([16], 1e-9)}
     assert np.isfinite(float(model.compute_loss(rare, training=True)))
-    assert float(model.compute_loss(tensors(1))) == 0
+    equal = {name: tf.repeat(values, 8, axis=0) for name, values in tensors(1).items()}
+    assert float(model.compute_loss(equal)) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

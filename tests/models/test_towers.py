@@ -42,7 +42,7 @@ def test_the_newest_item_weighs_most_at_the_start() -> None:
 def test_pooling_leaves_padding_out_and_gives_zeros_for_nothing() -> None:
     embedded = tf.constant([[[1.0], [3.0], [np.float32(1e30)]]] * 2)
     pooled = towers.RecencyPooling([1.0])([embedded, tf.constant([[7, 9, 0], [0, 0, 0]])]).numpy()
-    np.testing.assert_allclose(pooled, [[5 / 3], [0]], rtol=1e-6)
+    np.testing.assert_allclose(pooled, np.array([[5 / 3], [0]]), rtol=1e-6)
 
 
 def test_what_stands_for_padding_has_no_influence_on_a_query(model: Retrieval) -> None:
