@@ -7,7 +7,6 @@ folder is flushed, so that a kill or a power cut leaves one of the two versions 
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -22,14 +21,14 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Writes `value` (anything msgspec encodes) as indented JSON with a final newline."""
     write_bytes(path, msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n")
 

@@ -1,8 +1,8 @@
 """Quality and size on MovieLens-100K over three seeds: `python -m benchmarks.quality` writes docs/results/quality.csv.
 
 Each seed trains, compresses and evaluates as the stages do, in a process of its own. A model's value is the mean over
-its seeds; its interval is the bootstrap over users of each query's mean over seeds. Differences are paired, per seed and
-for the mean. Everything was tuned on validation; the test is read once for each seed, by this command.
+its seeds; its interval is the bootstrap over users of each query's mean over seeds. Differences are paired, per seed
+and for the mean. Everything was tuned on validation; the test is read once for each seed, by this command.
 """
 
 import subprocess

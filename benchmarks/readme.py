@@ -1,4 +1,4 @@
-"""Writes the result tables of README.md from docs/results/*.csv: `python -m benchmarks.readme`, `--check` only compares."""
+"""Writes the result tables of README.md from docs/results/quality.csv; `--check` only compares."""
 
 import argparse
 import sys

@@ -7,6 +7,8 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 import durable
 
 FOLDER: Final = Path("docs/results")
@@ -42,7 +44,4 @@ def write(path: Path, results: Sequence[Result]) -> None:
 def read(path: Path) -> list[Result]:
     """Reads what `write` wrote."""
     with path.open() as file:
-        return [
-            Result(**{name: float(value) if name in ("value", "low", "high") else value for name, value in row.items()})
-            for row in csv.DictReader(file)
-        ]
+        return [msgspec.convert(row, Result, strict=False) for row in csv.DictReader(file)]

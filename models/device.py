@@ -1,7 +1,8 @@
 """Where and how TensorFlow computes: threads, GPUs, precision, determinism. Set once, before the first operation."""
 
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import tensorflow as tf
 import tf_keras as keras
@@ -9,13 +10,12 @@ import tf_keras as keras
 log = logging.getLogger(__name__)
 
 
-def prepare(*, seed: int, threads: int, mixed_precision: bool) -> None:
+def prepare(*, seed: int, threads: int) -> None:
     """Makes runs repeatable and leaves GPU memory to others until it is needed.
 
     Args:
         seed: for Python, numpy and TensorFlow.
         threads: of one operation; a fixed number, since sums depend on how they are split.
-        mixed_precision: compute in float16 and keep weights in float32; for GPUs with tensor cores.
     """
     if not tf.executing_eagerly() or threads < 1:
         raise ValueError(f"threads must be at least 1 and TensorFlow eager. Received: threads = {threads}")
@@ -25,7 +25,26 @@ def prepare(*, seed: int, threads: int, mixed_precision: bool) -> None:
         tf.config.experimental.set_memory_growth(gpu, True)
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    keras.mixed_precision.set_global_policy("mixed_float16" if mixed_precision else "float32")
+
+
+@contextmanager
+def precision(*, mixed: bool) -> Iterator[None]:
+    """Layers that are made inside compute in float16 and keep float32 weights, when `mixed`; for GPUs.
+
+    Not for the loss: TFRS makes layers on the way, whose smallest number float16 cannot hold.
+    """
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy("mixed_float16" if mixed else "float32")
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def optimizer(learning_rate: float, *, mixed: bool) -> keras.optimizers.Optimizer:
+    """Adam; with mixed precision it scales the loss, so that small gradients do not vanish in float16."""
+    adam = keras.optimizers.Adam(learning_rate)
+    return keras.mixed_precision.LossScaleOptimizer(adam) if mixed else adam
 
 
 def scope() -> AbstractContextManager[object]:

@@ -22,8 +22,14 @@ def wrap(model: Retrieval, *, sparsity: float, steps: int) -> Retrieval:
         sparsity: share of zeros at the end, 0..1.
         steps: training steps in all; the last fifth trains at the final sparsity.
     """
+    # The last update has to fall on the end: a schedule whose end lies between two updates never gets there.
+    frequency = max(steps // 20, 1)
     schedule = tfmot.sparsity.keras.PolynomialDecay(
-        initial_sparsity=0.0, final_sparsity=sparsity, begin_step=0, end_step=max(steps * 4 // 5, 1), frequency=10
+        initial_sparsity=0.0,
+        final_sparsity=sparsity,
+        begin_step=0,
+        end_step=max(steps * 4 // 5 // frequency, 1) * frequency,
+        frequency=frequency,
     )
 
     def wrapped(layer: keras.layers.Layer) -> keras.layers.Layer:

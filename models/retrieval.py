@@ -17,7 +17,7 @@ import tf_keras as keras
 
 from dataset.batches import CandidateFeatures
 from dataset.query import Queries
-from models import towers
+from models import device, towers
 from models.architecture import Architecture
 
 Floats = npt.NDArray[np.float32]
@@ -101,12 +101,17 @@ class Frozen:
         return self._model.query_vectors(queries) @ self._item_vectors.T
 
 
-def build(architecture: Architecture) -> Retrieval:
-    """A model with fresh weights, the item embedding shared by both towers."""
-    embedding = towers.item_embedding(architecture)
-    return Retrieval(
-        architecture, towers.query_tower(architecture, embedding), towers.candidate_tower(architecture, embedding)
-    )
+def build(architecture: Architecture, *, mixed_precision: bool = False) -> Retrieval:
+    """A model with fresh weights, the item embedding shared by both towers.
+
+    Args:
+        architecture: its shape.
+        mixed_precision: the towers compute in float16; weights, vectors and the loss are float32 all the same.
+    """
+    with device.precision(mixed=mixed_precision):
+        embedding = towers.item_embedding(architecture)
+        query, candidate = towers.query_tower(architecture, embedding), towers.candidate_tower(architecture, embedding)
+    return Retrieval(architecture, query, candidate)
 
 
 def weights(model: Retrieval) -> dict[str, npt.NDArray[Any]]:

@@ -1,7 +1,7 @@
 """A servable: the folder that one version of a recommender consists of, and the only thing the endpoint reads.
 
     manifest.json       format, name, history_length, embedding_dim, items, freeze (see `Manifest`)
-    query_tower.tflite  history int32 [b, history_length] (newest first, padded), context float32 [b, c] -> float32 [b, d]
+    query_tower.tflite  history int32 [b, history_length] (newest first, padded), context float32 [b, c] -> [b, d]
     item_vectors.npy    float32 [items, d], or int8 with
     item_scales.npy     float32 [items], so that a vector is its row times its scale
     items.json          item vocabulary                     titles.json   title of each item

@@ -56,7 +56,7 @@ def compress(
         models.contestants.NotCompressedError: a contestant did not become smaller or sparser as it claims.
     """
     world = World.read(features)
-    device.prepare(seed=seed, threads=train_settings.threads, mixed_precision=False)
+    device.prepare(seed=seed, threads=train_settings.threads)
     make = partial(_contestants, world=world, model=model, settings=settings, train=train_settings, seed=seed)
     untouched = digest.of_folder(model)
 

@@ -54,7 +54,7 @@ def train(*, features: Path, model: Path, settings: params.Train, seed: int) -> 
         models.fit.TooFewExamplesError: training has less than a batch, or validation nothing to ask.
     """
     world = World.read(features)
-    device.prepare(seed=seed, threads=settings.threads, mixed_precision=settings.mixed_precision)
+    device.prepare(seed=seed, threads=settings.threads)
     shape = architecture(world, settings)
     selection, selected = _fit(
         shape, world, world.train, settings, seed, epochs=settings.epochs, validate=validation_metric(world)
@@ -119,8 +119,8 @@ def _fit(
     keras.utils.set_random_seed(seed)
     data = batches(examples(queries, world.features, shape.history_length), batch_size=settings.batch_size, seed=seed)
     with device.scope():
-        model = retrieval.build(shape)
-        optimizer = keras.optimizers.Adam(settings.learning_rate)
+        model = retrieval.build(shape, mixed_precision=settings.mixed_precision)
+        optimizer = device.optimizer(settings.learning_rate, mixed=settings.mixed_precision)
         result = fit(
             model,
             data,

@@ -54,7 +54,7 @@ class Ease:
         return cls(weights.astype(np.float32), half_life)
 
     def scores(self, queries: Queries) -> Floats:
-        """[n, num_items]"""
+        """[n, num_items] the faded histories times the weights."""
         history = queries.history(LONGEST)
         age = np.arange(history.shape[1])
         fading = np.broadcast_to(0.5 ** (age / self.half_life), history.shape)

@@ -26,7 +26,7 @@ if kind == "orphan":
     os._exit(0)
 time.sleep(600)
 """
-"""A server with a worker. meek: both end at SIGTERM; worker: the worker does not; deaf: neither; orphan: it ends early."""
+"""A server with a worker. meek: both end at SIGTERM; worker: that one does not; deaf: neither; orphan: ends early."""
 SERVER = """
 import http.server, os, sys, time
 class Answer(http.server.BaseHTTPRequestHandler):

@@ -58,7 +58,7 @@ def train(world: Toy) -> "Retrieval":
     from models import device, retrieval
     from models.fit import batches, fit
 
-    device.prepare(seed=SEED, threads=2, mixed_precision=False)
+    device.prepare(seed=SEED, threads=2)
     data = batches(examples(world.train, world.features, ARCHITECTURE.history_length), batch_size=64, seed=SEED)
     model = retrieval.build(ARCHITECTURE)
     optimizer = keras.optimizers.Adam(0.01)

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+import durable
+from models.variants import CONTROL, PARENT, Variant, Variants, choose
+
+
+def variant(name: str, gzip_bytes: int, *, within: bool = True) -> Variant:
+    return Variant(
+        name=name,
+        sparsity=0.0,
+        size_bytes=gzip_bytes,
+        gzip_bytes=gzip_bytes,
+        validation_ndcg_at_10=0.1,
+        change=0.0,
+        change_low=0.0,
+        change_high=0.0,
+        within_margin=within,
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "chosen"),
+    [
+        ([], PARENT),
+        ([variant("int8", 25)], "int8"),
+        ([variant("int8", 25), variant("pruned-int8", 20)], "pruned-int8"),
+        ([variant("int8", 25), variant("pruned-int8", 20, within=False)], "int8"),
+        ([variant("int8", 25, within=False)], PARENT),
+        ([variant(CONTROL, 1)], PARENT),
+        ([variant("b", 25), variant("a", 25)], "a"),
+    ],
+)
+def test_the_smallest_within_the_margin_is_chosen(others: list[Variant], chosen: str) -> None:
+    assert choose([variant(PARENT, 100), *others]) == chosen
+
+
+def test_times_smaller_counts_from_the_savedmodel(tmp_path: Path) -> None:
+    outcome = Variants(chosen="int8", savedmodel_bytes=120, measured=[variant(PARENT, 100), variant("int8", 25)])
+    durable.write_json(tmp_path / "variants.json", outcome)
+    found = Variants.read(tmp_path)
+    assert found == outcome
+    assert found.winner.name == "int8"
+    assert found.times_smaller == 4.8

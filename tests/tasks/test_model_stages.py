@@ -1,0 +1,164 @@
+"""train, compress, evaluate and promote on a small shop, each as it is run: in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+import digest
+import params
+from models.variants import PARENT, Variants
+from promotion.registry import Registry
+from tests.shop import settings, shop, write
+
+ROOT = Path(__file__).parents[2]
+SMALL: dict[str, dict[str, Any]] = {
+    "train": {"embedding_dim": 32, "hidden_units": [32], "epochs": 2, "batch_size": 64},
+    "compress": {"fine_tune_epochs": 1},
+    "evaluate": {"bootstrap_samples": 50},
+    "promote": {"bootstrap_samples": 50, "min_queries": 50, "min_users": 5, "latency_queries": 40, "min_gain": -1.0},
+}
+
+
+def project(folder: Path, **changes: dict[str, Any]) -> Path:
+    """A folder with params.yaml; whatever runs in it uses this repository's code."""
+    whole: dict[str, Any] = msgspec.to_builtins(settings(params.load(ROOT / "params.yaml")), enc_hook=str)
+    for section, values in [*SMALL.items(), *changes.items()]:
+        whole[section] |= values
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(whole))
+    return folder
+
+
+def step(folder: Path, name: str) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tasks", name]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def run(folder: Path, *names: str) -> None:
+    for name in names:
+        done = step(folder, name)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = project(tmp_path_factory.mktemp("data"))
+    write(folder / "data/inbox", shop(seed=5, customers=200, products=120, orders=6000), suffix=".csv")
+    run(folder, "ingest", "prepare", "split", "featurize")
+    return folder / "data"
+
+
+@pytest.fixture(scope="module")
+def done(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = project(tmp_path_factory.mktemp("done"))
+    (folder / "data").symlink_to(data)
+    run(folder, "train", "compress", "evaluate", "promote")
+    return folder
+
+
+def test_the_same_seed_gives_the_same_bytes(done: Path, data: Path, tmp_path: Path) -> None:
+    again = project(tmp_path)
+    (again / "data").symlink_to(data)
+    run(again, "train", "compress", "evaluate")
+    for name in ("model", "variants", "evaluation"):
+        assert digest.of_files(again / "artifacts" / name) == digest.of_files(done / "artifacts" / name), name
+
+
+def test_another_seed_gives_another_model(done: Path, data: Path, tmp_path: Path) -> None:
+    other = project(tmp_path)
+    whole = yaml.safe_load((other / "params.yaml").read_text())
+    (other / "params.yaml").write_text(yaml.safe_dump(whole | {"seed": 8}))
+    (other / "data").symlink_to(data)
+    run(other, "train")
+    weights = "artifacts/model/final/weights.npz"
+    assert digest.of_file(other / weights) != digest.of_file(done / weights)
+
+
+def test_every_contestant_is_measured(done: Path) -> None:
+    outcome = Variants.read(done / "artifacts/variants")
+    found = {variant.name: variant for variant in outcome.measured}
+    assert list(found) == [PARENT, "int8", "control", "pruned", "pruned-int8"]
+    assert found["int8"].size_bytes < found[PARENT].size_bytes / 2
+    assert found["pruned"].sparsity == pytest.approx(0.6, abs=0.01)
+    assert found[PARENT].change == found[PARENT].change_low == 0.0
+    assert outcome.savedmodel_bytes > found[PARENT].size_bytes
+
+
+def test_every_query_has_its_results(done: Path) -> None:
+    table = pq.read_table(done / "artifacts/evaluation/per_query.parquet")
+    subjects = set(table["subject"].to_pylist())
+    assert {"int8", "popularity", "recent-popularity", "item-knn"} <= subjects
+    assert len(table) == len(subjects) * (np.asarray(table["query"]).max() + 1)
+    metrics = sorted(path.stem for path in (done / "artifacts/evaluation/metrics").iterdir())
+    assert metrics == sorted(subjects)
+
+
+def test_the_first_challenger_meets_a_baseline_and_the_second_run_itself(done: Path) -> None:
+    decision = msgspec.json.decode((done / "artifacts/reports/decision.json").read_bytes())["decision"]
+    assert decision["reference"] in ("popularity", "recent-popularity", "item-knn")
+    with Registry(done / "artifacts/registry") as book:
+        before = book.history()
+    assert [event.digest for event in before] == [decision["challenger"]]
+    if decision["result"] != "promoted":
+        pytest.fail(f"with these rules the shop's model has to be promoted: {decision['checks']}")
+    run(done, "promote")
+    again = msgspec.json.decode((done / "artifacts/reports/decision.json").read_bytes())["decision"]
+    assert (again["result"], again["reasons"]) == ("held", ["same_version"])
+    with Registry(done / "artifacts/registry") as book:
+        assert book.history() == before
+
+
+def test_a_champion_with_another_vocabulary_is_asked_the_same_queries(done: Path, tmp_path: Path) -> None:
+    """The same shop with rare items left out: another vocabulary, another model, the old champion as reference."""
+    fewer = project(tmp_path, featurize={"min_item_count": 20}, paths={"registry": str(done / "artifacts/registry")})
+    (fewer / "data").mkdir()
+    for name in ("prepared", "split"):
+        (fewer / "data" / name).symlink_to((done / "data" / name).resolve())
+    run(fewer, "featurize", "train", "compress", "evaluate", "promote")
+    decision = msgspec.json.decode((fewer / "artifacts/reports/decision.json").read_bytes())
+    with Registry(done / "artifacts/registry") as book:
+        first = book.history()[0]
+    assert decision["decision"]["reference"] == first.digest
+    assert "champion" in decision["latency"]
+
+
+def test_a_loss_that_is_no_number_leaves_nothing(data: Path, tmp_path: Path) -> None:
+    wild = project(tmp_path, train={"learning_rate": 1.0e30})
+    (wild / "data").symlink_to(data)
+    failed = step(wild, "train")
+    assert failed.returncode == 1
+    assert "the loss became NaN or infinite" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not (wild / "artifacts/model").exists()
+
+
+def test_pruning_that_does_nothing_is_found_out(done: Path, data: Path, tmp_path: Path) -> None:
+    """A schedule that ends long after training does leaves the weights as they are."""
+    program = (
+        "import sys, params, tensorflow_model_optimization as tfmot\n"
+        "real = tfmot.sparsity.keras.PolynomialDecay\n"
+        "def never(**settings):\n"
+        "    return real(**(settings | {'begin_step': 10**6, 'end_step': 2 * 10**6}))\n"
+        "tfmot.sparsity.keras.PolynomialDecay = never\n"
+        "from tasks import steps\n"
+        "steps.run('compress', params.load())\n"
+    )
+    lazy = project(tmp_path)
+    (lazy / "data").symlink_to(data)
+    (lazy / "artifacts").mkdir()
+    (lazy / "artifacts/model").symlink_to(done / "artifacts/model")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_USE_LEGACY_KERAS": "1"}
+    command = [sys.executable, "-c", program]
+    failed = subprocess.run(command, cwd=lazy, env=environment, capture_output=True, text=True, check=False)
+    assert failed.returncode != 0
+    assert "NotCompressedError: variant 'pruned'" in failed.stderr
+    assert not (lazy / "artifacts/variants").exists()
