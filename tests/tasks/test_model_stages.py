@@ -23,8 +23,18 @@ SMALL: dict[str, dict[str, Any]] = {
     "train": {"embedding_dim": 32, "hidden_units": [32], "epochs": 2, "batch_size": 64},
     "compress": {"fine_tune_epochs": 1},
     "evaluate": {"bootstrap_samples": 50},
-    "promote": {"bootstrap_samples": 50, "min_queries": 50, "min_users": 5, "latency_queries": 40, "min_gain": -1.0},
+    "promote": {
+        "bootstrap_samples": 50,
+        "min_queries": 50,
+        "min_users": 5,
+        "latency_queries": 40,
+        "min_gain": -1.0,
+        "max_compression_loss": 1.0,
+        "max_coverage_drop": 1.0,
+        "max_slice_drop": 1.0,
+    },
 }
+"""Two epochs make no good model; these margins let it through, so that there is a champion to meet."""
 
 
 def project(folder: Path, **changes: dict[str, Any]) -> Path:
@@ -104,12 +114,11 @@ def test_every_query_has_its_results(done: Path) -> None:
 
 def test_the_first_challenger_meets_a_baseline_and_the_second_run_itself(done: Path) -> None:
     decision = msgspec.json.decode((done / "artifacts/reports/decision.json").read_bytes())["decision"]
+    assert decision["result"] == "promoted", decision["checks"]
     assert decision["reference"] in ("popularity", "recent-popularity", "item-knn")
     with Registry(done / "artifacts/registry") as book:
         before = book.history()
     assert [event.digest for event in before] == [decision["challenger"]]
-    if decision["result"] != "promoted":
-        pytest.fail(f"with these rules the shop's model has to be promoted: {decision['checks']}")
     run(done, "promote")
     again = msgspec.json.decode((done / "artifacts/reports/decision.json").read_bytes())["decision"]
     assert (again["result"], again["reasons"]) == ("held", ["same_version"])
