@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+import durable
 from dataset.query import DAY_SECONDS, Floats, Ints, Longs
 from dataset.timelines import Log
 from dataset.vocabulary import OOV, PADDING, Vocabulary
@@ -61,7 +62,7 @@ class ItemFeatures:
 
     def write(self, path: Path) -> None:
         """Writes a plain .npz; the bytes depend on the contents alone."""
-        np.savez(path, allow_pickle=False, **{field.name: getattr(self, field.name) for field in fields(self)})
+        durable.write_arrays(path, {field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def read(cls, path: Path) -> "ItemFeatures":

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+import durable
 from dataset.vocabulary import OOV, PADDING
 
 Ints = npt.NDArray[np.int32]
@@ -44,7 +45,7 @@ class Timelines:
 
     def write(self, path: Path) -> None:
         """Writes a plain .npz; the bytes depend on the contents alone."""
-        np.savez(path, starts=self.starts, items=self.items, times=self.times)
+        durable.write_arrays(path, {"starts": self.starts, "items": self.items, "times": self.times})
 
     @classmethod
     def read(cls, path: Path) -> "Timelines":
@@ -75,7 +76,8 @@ class Queries:
 
     def write(self, path: Path) -> None:
         """Writes the pointers, without the timelines, as a plain .npz."""
-        np.savez(path, user=self.user, end=self.end, time=self.time, target=self.target)
+        arrays = {name: getattr(self, name) for name in ("user", "end", "time", "target")}
+        durable.write_arrays(path, arrays)
 
     @classmethod
     def read(cls, path: Path, timelines: Timelines) -> "Queries":

@@ -15,6 +15,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 import tf_keras as keras
 
+import durable
 from dataset.batches import CandidateFeatures
 from dataset.query import Queries
 from models import device, towers
@@ -130,8 +131,7 @@ def write(model: Retrieval, folder: Path) -> None:
     """Writes architecture.json and weights.npz (no pickle; the bytes depend on the values alone)."""
     folder.mkdir(parents=True, exist_ok=True)
     model.architecture.write(folder / "architecture.json")
-    arrays: dict[str, Any] = dict(weights(model))  # numpy's stub takes every keyword for `allow_pickle`
-    np.savez(folder / "weights.npz", **arrays)
+    durable.write_arrays(folder / "weights.npz", weights(model))
 
 
 def read(folder: Path) -> Retrieval:
