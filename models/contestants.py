@@ -40,6 +40,8 @@ class Contestant:
     quantize: bool
     sparsity: float
     """Share of zeros in the Dense kernels, 0..1, as counted."""
+    trained_on: bool
+    """Whether it had more epochs than the float model, and so is to be compared with the control as well."""
 
 
 def contestants(
@@ -84,7 +86,10 @@ def contestants(
         raise BaselineMovedError(f"{folder}: a contestant shares weights with the float model")
     made = [(PARENT, parent, False), ("int8", parent, True), (CONTROL, control, False)]
     made += [("pruned", pruned, False), ("pruned-int8", pruned, True)]
-    return [Contestant(name, model, quantize, pruning.sparsity(model)) for name, model, quantize in made]
+    return [
+        Contestant(name, model, quantize, pruning.sparsity(model), trained_on=model is not parent)
+        for name, model, quantize in made
+    ]
 
 
 def _refuse_dense(name: str, received: float, wanted: float) -> None:

@@ -27,6 +27,7 @@ class Variant(msgspec.Struct, frozen=True):
     change_high: float
     """Bounds of its paired interval."""
     within_margin: bool
+    """Whether its interval stays within the margin; of what was trained on, also that against the control."""
 
 
 class Variants(msgspec.Struct, frozen=True):
