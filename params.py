@@ -21,6 +21,7 @@ class Paths(Section, frozen=True):
     features: Path
     model: Path
     variants: Path
+    blend: Path
     evaluation: Path
     registry: Path
     exposures: Path
@@ -85,8 +86,12 @@ class Featurize(Section, frozen=True):
     popularity_snapshot_days: int
 
 
-class Train(Section, frozen=True):
-    """The two-tower retrieval model and its fit."""
+class ModelSection(Section, frozen=True, tag_field="family"):
+    """A model's own settings; `family` in params.yaml says which of the following they are."""
+
+
+class TwoTower(ModelSection, frozen=True, tag="two-tower"):
+    """A query tower that pools the history at several half-lives; see `models.towers`."""
 
     embedding_dim: int
     hidden_units: list[int]
@@ -95,10 +100,66 @@ class Train(Section, frozen=True):
     temperature: float
     batch_size: int
     learning_rate: float
+
+
+class Sequence(ModelSection, frozen=True, tag="sequence"):
+    """A query tower that reads the history event by event; see `models.sequential`."""
+
+    encoder: Literal["transformer", "gru", "lstm"]
+    stride: int
+    embedding_dim: int
+    blocks: int
+    half_lives: list[float]
+    forward_factor: int
+    head_units: int
+    dropout: float
+    id_dropout: float
+    content: bool
+    timed: bool
+    trends: bool
+    temperature: float
+    negatives: int
+    batch_size: int
+    learning_rate: float
+
+
+class PopularityModel(ModelSection, frozen=True, tag="popularity"):
+    """The most popular items of the last `window_days`; 0 for all time."""
+
+    window_days: int
+
+
+class ItemKNN(ModelSection, frozen=True, tag="item-knn"):
+    """Cosine neighbours; see `models.baselines.item_knn`."""
+
+    neighbours: int
+    shrink: float
+    half_life: float
+    longest: int
+
+
+class Ease(ModelSection, frozen=True, tag="ease"):
+    """EASE, its history fading, with a trend; see `models.baselines.ease`."""
+
+    l2: float
+    half_life: float
+    longest: int
+    trend: float
+    trend_days: int
+
+
+Neural = TwoTower | Sequence
+Baseline = PopularityModel | ItemKNN | Ease
+
+
+class Train(Section, frozen=True):
+    """All models that can be trained, by name, and what the neural ones among them share."""
+
     epochs: int
     patience: int
     mixed_precision: bool
     threads: int
+    models: dict[str, Neural | Baseline]
 
 
 class Compress(Section, frozen=True):
@@ -108,6 +169,16 @@ class Compress(Section, frozen=True):
     fine_tune_epochs: int
     fine_tune_learning_rate: float
     max_ndcg_loss: float
+    min_saving: float
+
+
+class Blend(Section, frozen=True):
+    """A weighted sum of models, its weights learned on validation, apart for short histories."""
+
+    parts: list[str]
+    steps: list[int]
+    l2: float
+    max_queries: int
 
 
 class Evaluate(Section, frozen=True):
@@ -120,9 +191,9 @@ class Evaluate(Section, frozen=True):
     confidence: float
     head_share: float
     cold_history: int
+    baselines: list[str]
+    """Models that no other may lose to; the best of them is the reference while there is no champion."""
     recent_popularity_days: int
-    item_knn_neighbours: int
-    item_knn_shrink: float
 
 
 class Promote(Section, frozen=True):
@@ -174,6 +245,8 @@ class Params(Section, frozen=True):
     """All of params.yaml."""
 
     seed: int
+    models: list[str]
+    """Of `train.models`: what the pipeline trains, compresses and examines, and what may become champion."""
     paths: Paths
     ingest: Ingest
     prepare: Prepare
@@ -181,6 +254,7 @@ class Params(Section, frozen=True):
     featurize: Featurize
     train: Train
     compress: Compress
+    blend: Blend
     evaluate: Evaluate
     promote: Promote
     replay: Replay
@@ -207,6 +281,15 @@ def load(path: Path = Path("params.yaml")) -> Params:
         ParamsError: a key is unknown, missing or of the wrong type.
     """
     try:
-        return msgspec.convert(yaml.safe_load(path.read_text()), type=Params, dec_hook=_decode_path)
+        found = msgspec.convert(yaml.safe_load(path.read_text()), type=Params, dec_hook=_decode_path)
     except (msgspec.ValidationError, yaml.YAMLError) as error:
         raise ParamsError(f"{path}: {error}") from error
+    for place, names, known in (
+        ("models", found.models, found.train.models),
+        ("blend.parts", found.blend.parts, found.models),
+        ("evaluate.baselines", found.evaluate.baselines, found.models),
+    ):
+        unknown = [name for name in names if name not in known]
+        if unknown or len(set(names)) != len(names):
+            raise ParamsError(f"{path}: {place} must be distinct names of {list(known)}. Received: {names}")
+    return found

@@ -1,8 +1,8 @@
 """Quality and size on MovieLens-100K over three seeds: `python -m benchmarks.quality` writes docs/results/quality.csv.
 
-Each seed trains, compresses and evaluates as the stages do, in a process of its own. A model's value is the mean over
-its seeds; its interval is the bootstrap over users of each query's mean over seeds. Differences are paired, per seed
-and for the mean. Everything was tuned on validation; the test is read once for each seed, by this command.
+Each seed trains, compresses, blends and evaluates as the stages do, in processes of their own. A model's value is the
+mean over its seeds; its interval is the bootstrap over users of each query's mean over seeds. Differences are paired,
+per seed and for the mean. Everything was tuned on validation; the test is read once for each seed, by this command.
 """
 
 import subprocess
@@ -22,8 +22,8 @@ from dataset.world import World
 from evaluation import report
 from evaluation.metrics import Values
 from evaluation.significance import Bootstrap, Interval
-from models.variants import PARENT, Variants
-from tasks.evaluate import BASELINES
+from tasks.evaluate import outcomes_of, subject
+from tasks.steps import PER_MODEL
 
 SEEDS: Final = (7, 8, 9)
 METRICS: Final = ("ndcg_at_10", "recall_at_10", "mrr_at_10", "ndcg_at_20", "recall_at_100")
@@ -37,9 +37,9 @@ import msgspec, params
 from tasks import steps
 seed, folder = int(sys.argv[1]), Path(sys.argv[2])
 loaded = params.load()
-paths = {name: folder / name for name in ("model", "variants", "evaluation")}
+paths = {name: folder / name for name in ("model", "variants", "blend", "evaluation")}
 settings = msgspec.structs.replace(loaded, seed=seed, paths=msgspec.structs.replace(loaded.paths, **paths))
-steps.run(sys.argv[3], settings)
+steps.run(sys.argv[3], settings, *sys.argv[4:])
 """
 
 
@@ -48,59 +48,86 @@ def main() -> int:
     settings = params.load()
     world = World.read(settings.paths.features)
     bootstrap = Bootstrap(settings.evaluate.bootstrap_samples, settings.evaluate.confidence, settings.seed)
+    steps = [
+        (step, *model)
+        for step in ("train", "compress", "blend", "evaluate")
+        for model in ([(name,) for name in settings.models] if step in PER_MODEL else [()])
+    ]
     with tempfile.TemporaryDirectory() as folder:
         runs = [Path(folder) / str(seed) for seed in SEEDS]
-        for seed, run in tqdm(zip(SEEDS, runs, strict=True), total=len(SEEDS), desc="seeds", unit="seed"):
-            for step in ("train", "compress", "evaluate"):
-                subprocess.run([sys.executable, "-c", PROGRAM, str(seed), str(run), step], check=True)
-        results = [*_quality(runs, world, bootstrap), *_sizes(runs)]
+        with tqdm(total=len(SEEDS) * len(steps), desc="quality", unit="step") as progress:
+            for seed, run in zip(SEEDS, runs, strict=True):
+                for step in steps:
+                    progress.set_postfix_str(f"seed {seed}: {' '.join(step)}")
+                    subprocess.run([sys.executable, "-c", PROGRAM, str(seed), str(run), *step], check=True)
+                    progress.update()
+        results = [*_quality(runs, world, settings.evaluate.baselines, bootstrap), *_sizes(runs)]
     write(FOLDER / "quality.csv", results)
     return 0
 
 
-def _quality(runs: list[Path], world: World, bootstrap: Bootstrap) -> Iterator[Result]:
+def _quality(runs: list[Path], world: World, baselines: list[str], bootstrap: Bootstrap) -> Iterator[Result]:
     users = world.test.user
+    outcomes = [outcomes_of(run / "variants", run / "blend") for run in runs]
     for metric in METRICS:
         tables = [pq.read_table(run / "evaluation/per_query.parquet", columns=["subject", metric]) for run in runs]
-        chosen = [Variants.read(run / "variants").chosen for run in runs]
-        subjects = {
-            "podium/two-tower": [report.values(table, PARENT, metric) for table in tables],
-            "podium/two-tower-chosen": [
-                report.values(table, name, metric) for table, name in zip(tables, chosen, strict=True)
-            ],
-            **{f"peer/{name}": [report.values(table, name, metric) for table in tables] for name in BASELINES},
+        floats = {name: [report.values(table, name, metric) for table in tables] for name in outcomes[0]}
+        chosen = {
+            name: [
+                report.values(table, subject(name, found[name].chosen), metric)
+                for table, found in zip(tables, outcomes, strict=True)
+            ]
+            for name in outcomes[0]
+            if len(outcomes[0][name].measured) > 1
         }
-        for subject, values in subjects.items():
-            yield _row(subject, metric, bootstrap.mean(np.mean(values, axis=0), users))
+        for name, values in floats.items():
+            yield _row(_label(name, baselines), metric, bootstrap.mean(np.mean(values, axis=0), users))
+        for name, values in chosen.items():
+            yield _row(f"podium/{name}-chosen", metric, bootstrap.mean(np.mean(values, axis=0), users))
         if metric == PRIMARY:
-            yield from _differences(subjects, users, bootstrap)
+            yield from _differences(floats, baselines, users, bootstrap)
+            yield from _losses(floats, chosen, users, bootstrap)
 
 
-def _differences(subjects: dict[str, list[Values]], users: np.ndarray, bootstrap: Bootstrap) -> Iterator[Result]:
-    """The model against each baseline, and the chosen variant against its float parent."""
-    float_model, chosen = subjects["podium/two-tower"], subjects["podium/two-tower-chosen"]
-    for baseline in BASELINES:
-        theirs = subjects[f"peer/{baseline}"]
-        for seed, ours, other in zip(SEEDS, float_model, theirs, strict=True):
-            interval = bootstrap.difference(ours, other, users)
-            yield _row("podium/two-tower", f"{PRIMARY} - {baseline}, seed {seed}", interval)
-        interval = bootstrap.difference(np.mean(float_model, axis=0), np.mean(theirs, axis=0), users)
-        yield _row("podium/two-tower", f"{PRIMARY} - {baseline}", interval)
-    for seed, ours, parent in zip(SEEDS, chosen, float_model, strict=True):
-        interval = bootstrap.relative(ours, parent, users)
-        yield _row("podium/two-tower-chosen", f"{PRIMARY} change from float, seed {seed}", interval)
+def _label(name: str, baselines: list[str]) -> str:
+    return f"peer/{name}" if name in baselines else f"podium/{name}"
+
+
+def _differences(
+    floats: dict[str, list[Values]], baselines: list[str], users: np.ndarray, bootstrap: Bootstrap
+) -> Iterator[Result]:
+    """Each model of ours minus every other model: for each seed, and of the means over the seeds."""
+    for name in (name for name in floats if name not in baselines):
+        for other in (other for other in floats if other != name):
+            for seed, ours, theirs in zip(SEEDS, floats[name], floats[other], strict=True):
+                found = bootstrap.difference(ours, theirs, users)
+                yield _row(f"podium/{name}", f"{PRIMARY} - {other}, seed {seed}", found)
+            found = bootstrap.difference(np.mean(floats[name], axis=0), np.mean(floats[other], axis=0), users)
+            yield _row(f"podium/{name}", f"{PRIMARY} - {other}", found)
+
+
+def _losses(
+    floats: dict[str, list[Values]], chosen: dict[str, list[Values]], users: np.ndarray, bootstrap: Bootstrap
+) -> Iterator[Result]:
+    """What the chosen variant of each model loses against its float parent, relative, for each seed."""
+    for name, values in chosen.items():
+        for seed, ours, parent in zip(SEEDS, values, floats[name], strict=True):
+            found = bootstrap.relative(ours, parent, users)
+            yield _row(f"podium/{name}-chosen", f"{PRIMARY} change from float, seed {seed}", found)
 
 
 def _sizes(runs: list[Path]) -> Iterator[Result]:
     for seed, run in zip(SEEDS, runs, strict=True):
-        outcome = Variants.read(run / "variants")
-        name = f"podium/two-tower-chosen ({outcome.chosen}), seed {seed}"
-        for metric, value, unit in (
-            ("bytes of float SavedModel and index", outcome.savedmodel_bytes, "bytes"),
-            ("bytes", outcome.winner.size_bytes, "bytes"),
-            ("times smaller than the float SavedModel", outcome.times_smaller, "ratio"),
-        ):
-            yield _row(name, metric, Interval(value, value, value), unit)
+        for name, outcome in outcomes_of(run / "variants", run / "blend").items():
+            if len(outcome.measured) == 1:
+                continue
+            label = f"podium/{name}-chosen ({outcome.chosen}), seed {seed}"
+            for metric, value, unit in (
+                ("bytes of float SavedModel and index", outcome.savedmodel_bytes, "bytes"),
+                ("bytes", outcome.winner.size_bytes, "bytes"),
+                ("times smaller than the float SavedModel", outcome.times_smaller, "ratio"),
+            ):
+                yield _row(label, metric, Interval(value, value, value), unit)
 
 
 def _row(subject: str, metric: str, interval: Interval, unit: str = "1") -> Result:

@@ -92,6 +92,18 @@ class Queries:
         items[present] = self.timelines.items[position[present]]
         return items
 
+    def ages(self, length: int) -> Ints:
+        """[n, length]: seconds from each of those items to the query's moment, 0 where there is PADDING."""
+        position, present = self._recent(length)
+        ages = np.zeros(position.shape, np.int32)
+        moment = np.broadcast_to(self.time[:, None], position.shape)[present]
+        ages[present] = np.minimum(moment - self.timelines.times[position[present]], np.iinfo(np.int32).max)
+        return ages
+
+    def inputs(self, length: int) -> dict[str, npt.NDArray[np.generic]]:
+        """What a query tower may read, by name."""
+        return {"history": self.history(length), "age": self.ages(length), "context": self.context()}
+
     def context(self) -> Floats:
         """[n, len(CONTEXT)]: time of day on a circle, days since the last interaction, and history length.
 

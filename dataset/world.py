@@ -8,9 +8,29 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset.features import ItemFeatures
-from dataset.query import Queries, Timelines
+from dataset.query import Longs, Queries, Timelines
 from dataset.split import Cuts
 from dataset.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One of the two times that every model is fitted: what it may learn from, and what it is asked afterwards."""
+
+    name: str
+    """selection: before validation, for every choice; final: before the test, for what is served."""
+    known: Timelines
+    """All interactions that may be learned from; whoever is asked later is among the users."""
+    learn: Queries
+    """The same as questions with answers."""
+    ask: Queries
+    """Validation or test."""
+    catalogue: npt.NDArray[np.bool_]
+    """[num_items] what may be recommended."""
+    counts: Longs
+    """[num_items] interactions in `known`."""
+    freeze: int
+    """Nothing at or after this moment is known, seconds since 1970-01-01 UTC."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,21 @@ class World:
             cuts=msgspec.json.decode((folder / "freeze.json").read_bytes(), type=Cuts),
             history_length=msgspec.json.decode((folder / "shape.json").read_bytes())["history_length"],
         )
+
+    @property
+    def selection(self) -> Fold:
+        """What is learned before validation."""
+        counts, freeze = self.features.count_train, self.cuts.validation_start
+        return self._fold("selection", self.train, self.validation, counts, freeze)
+
+    @property
+    def final(self) -> Fold:
+        """What is learned before the test."""
+        return self._fold("final", self.before_test(), self.test, self.features.count_fit, self.cuts.test_start)
+
+    def _fold(self, name: str, learn: Queries, ask: Queries, counts: Longs, freeze: int) -> Fold:
+        known = self.timelines.before(freeze)
+        return Fold(name, known, learn, ask, self.catalogue(freeze), counts, freeze)
 
     def catalogue(self, freeze: int) -> npt.NDArray[np.bool_]:
         """[num_items] which items had been taken before the freeze, and so may be recommended."""

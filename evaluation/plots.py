@@ -9,10 +9,13 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.protocol import Ranking
 from evaluation.report import ALL, Row
+from evaluation.significance import Interval
+from evaluation.slices import KIND_END
 
 OURS: Final = "#1b6ca8"
 OTHERS: Final = "#9aa5b1"
@@ -39,21 +42,50 @@ def quality(path: Path, rows: Sequence[Row], *, metric: str, ours: set[str], con
 
 
 def slices(path: Path, rows: Sequence[Row], *, metric: str, subjects: Sequence[str]) -> None:
-    """The metric of a few subjects in each slice."""
-    groups = list(dict.fromkeys(group for _, group, *_ in rows))
-    found = {(subject, group): (interval, count) for subject, group, name, interval, count in rows if name == metric}
+    """The metric of a few subjects in each coarse slice."""
     figure, axis = plt.subplots(figsize=(8, 4))
-    width = 0.8 / len(subjects)
-    for position, subject in enumerate(subjects):
-        spans = [found[subject, group][0] for group in groups]
-        level = np.array([span.value for span in spans])
-        error = np.abs(np.array([[span.low for span in spans], [span.high for span in spans]]) - level)
-        axis.bar(np.arange(len(groups)) + position * width, level, width, yerr=error, capsize=2, label=subject)
-    labels = [f"{group}\n{found[subjects[0], group][1]:,} queries" for group in groups]
-    axis.set_xticks(np.arange(len(groups)) + width * (len(subjects) - 1) / 2, labels, fontsize=9)
-    axis.set_ylabel(metric)
+    _bars(axis, rows, metric=metric, subjects=subjects, kind="")
     axis.legend(frameon=False)
     _save(figure, path)
+
+
+def fine_slices(path: Path, rows: Sequence[Row], *, metric: str, subjects: Sequence[str]) -> None:
+    """The metric of a few subjects in each fine slice, one panel a kind; nothing is drawn without fine slices."""
+    kinds = [kind for kind in dict.fromkeys(_kind(group) for _, group, *_ in rows) if kind]
+    if not kinds:
+        return
+    figure, axes = plt.subplots(len(kinds), figsize=(10, 3.4 * len(kinds)), squeeze=False)
+    for axis, kind in zip(axes[:, 0], kinds, strict=True):
+        _bars(axis, rows, metric=metric, subjects=subjects, kind=kind)
+        axis.set_title(kind, loc="left", fontsize=10)
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def _kind(group: str) -> str:
+    kind, end, _ = group.partition(KIND_END)
+    return kind if end else ""
+
+
+def _bars(axis: Axes, rows: Sequence[Row], *, metric: str, subjects: Sequence[str], kind: str) -> None:
+    """One bar for each subject in each slice of a kind; a subject without a value there has none."""
+    found = {(subject, group): (interval, count) for subject, group, name, interval, count in rows if name == metric}
+    groups = [group for group in dict.fromkeys(group for _, group in found) if _kind(group) == kind]
+    width = 0.8 / len(subjects)
+    for position, subject in enumerate(subjects):
+        places = [place for place, group in enumerate(groups) if (subject, group) in found]
+        spans = [found[subject, groups[place]][0] for place in places]
+        level = np.array([span.value for span in spans])
+        error = np.abs(np.array([(span.low, span.high) for span in spans]).reshape(-1, 2).T - level)
+        axis.bar(np.array(places) + position * width, level, width, yerr=error, capsize=2, label=subject)
+    labels = [f"{group.removeprefix(kind + KIND_END)}\n{_queries(found, group):,} queries" for group in groups]
+    axis.set_xticks(np.arange(len(groups)) + width * (len(subjects) - 1) / 2, labels, fontsize=9)
+    axis.set_ylabel(metric)
+
+
+def _queries(found: Mapping[tuple[str, str], tuple[Interval, int]], group: str) -> int:
+    return max(count for (_, name), (_, count) in found.items() if name == group)
 
 
 def ranks(path: Path, rankings: Mapping[str, Ranking], *, ours: set[str]) -> None:

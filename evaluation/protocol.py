@@ -4,11 +4,14 @@ A query is a user's history strictly before the moment of a test interaction. Ev
 has not taken yet is ranked, the taken one among them. No sampled negatives (Krichene and Rendle 2020, "On sampled
 metrics for item recommendation"). Ties are broken against the model: the target stands behind every item with the same
 score, so a constant score earns nothing.
+
+A row is ranked while it lies in the processor's cache: one copy, one pass for the target's place, one to drop what
+cannot be listed. Nothing of the size of all scores is ever held but the scores of one block.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +20,12 @@ from dataset.query import Floats, Ints, Longs, Queries
 
 MISS: Final = 0
 """Rank of a target that is not in the catalogue, and so cannot be found."""
+BLOCK_SCORES: Final = 2**23
+"""Scores in one answer of a scorer, at most, as long as `BLOCK_LIMITS` allow it: 32 MB."""
+BLOCK_LIMITS: Final = (16, 256)
+"""The fewest and the most queries in a block."""
+PILES: Final = 4
+"""Piles for each place of a list when the best of a row are looked for; any number gives the same lists."""
 
 
 class Scorer(Protocol):
@@ -44,21 +53,34 @@ class Ranking:
 def rank(scorer: Scorer, queries: Queries, catalogue: npt.NDArray[np.bool_], *, k: int, chunk_size: int) -> Ranking:
     """Ranks the catalogue for each query.
 
+    The scorer is asked for `block_size(num_items)` queries in every call, the last one being repeated to fill up the
+    last block, so that the result cannot depend on `chunk_size`: BLAS picks its kernel by the shape of a product, and
+    another kernel rounds another way. The same queries get the same bits on the same machine with the same number of
+    BLAS threads; a part of the queries falls into other blocks and may differ in the last bit of a score.
+
     Args:
         scorer: the model, frozen.
         queries: n queries with targets.
         catalogue: [num_items], whether an item is a candidate.
-        k: length of the lists.
-        chunk_size: queries scored at a time; the result does not depend on it.
+        k: length of the lists, at least 1.
+        chunk_size: queries whose histories are looked up at a time, rounded up to whole blocks.
 
     Raises:
-        ScoreError: a candidate's score is NaN or infinite.
+        ScoreError: a candidate's score is NaN or infinite, or the answer has another shape.
     """
     ranks = np.zeros(len(queries), np.int64)
     lists = np.full((len(queries), k), -1, np.int32)
-    for rows in _chunks(len(queries), chunk_size):
+    block = block_size(len(catalogue))
+    for rows in _chunks(len(queries), -(-chunk_size // block) * block):
         ranks[rows], lists[rows] = _rank_chunk(scorer, queries[rows], catalogue, k)
     return Ranking(ranks, lists)
+
+
+def block_size(num_items: int) -> int:
+    """Queries in every call of a scorer: a power of two that depends on the number of items alone."""
+    fewest, most = BLOCK_LIMITS
+    wanted = max(BLOCK_SCORES // num_items, 1)
+    return min(max(1 << (wanted.bit_length() - 1), fewest), most)
 
 
 def candidates(queries: Queries, catalogue: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -71,19 +93,12 @@ def candidates(queries: Queries, catalogue: npt.NDArray[np.bool_]) -> npt.NDArra
 def top(scores: Floats, k: int) -> Ints:
     """[n, k] indices of the highest scores of each row, best first, lower index first among equals, -1 for -inf.
 
-    `k` may exceed the number of items; the rest is filled up with -1.
+    `k` is at least 1 and may exceed the number of items; the rest is filled up with -1. No score may be NaN.
     """
-    width = min(k, scores.shape[1])
     lists = np.full((len(scores), k), -1, np.int32)
-    # Everything above the k-th score and the first of those equal to it: a partition alone picks any of the equals.
-    border = -np.partition(-scores, width - 1, axis=1)[:, width - 1 : width]
-    equal = scores == border
-    room = width - (scores > border).sum(axis=1, keepdims=True)
-    chosen = np.nonzero((scores > border) | (equal & (np.cumsum(equal, axis=1) <= room)))[1].reshape(len(scores), width)
-    values = np.take_along_axis(scores, chosen, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    best = np.take_along_axis(chosen, order, axis=1)
-    lists[:, :width] = np.where(np.isneginf(np.take_along_axis(values, order, axis=1)), -1, best)
+    for row, listed in zip(np.ascontiguousarray(scores), lists, strict=True):
+        found = _best(row, min(k, len(row)))
+        listed[: len(found)] = np.where(np.isneginf(row[found]), -1, found)
     return lists
 
 
@@ -92,13 +107,73 @@ def _chunks(total: int, size: int) -> Iterator[slice]:
 
 
 def _rank_chunk(scorer: Scorer, queries: Queries, catalogue: npt.NDArray[np.bool_], k: int) -> tuple[Longs, Ints]:
-    scores = scorer.scores(queries)
-    if scores.shape != (len(queries), len(catalogue)) or not np.isfinite(scores[:, catalogue]).all():
+    """Places [n] and lists [n, k] of a chunk that begins where a block begins."""
+    ranks, lists = np.empty(len(queries), np.int64), np.empty((len(queries), k), np.int32)
+    outside, flags = np.flatnonzero(~catalogue), np.empty(len(catalogue), np.bool_)
+    bounds, seen = np.concatenate([[0], np.cumsum(queries.end)]), queries.seen()[1]
+    for block in _chunks(len(queries), block_size(len(catalogue))):
+        scores = _scores(scorer, queries[block], len(catalogue))
+        row = np.empty(len(catalogue), scores.dtype)
+        for query, answer in enumerate(scores, block.start):
+            np.copyto(row, answer)
+            row[outside] = -np.inf
+            _refuse_infinite(row, flags, len(catalogue) - len(outside))
+            row[seen[bounds[query] : bounds[query + 1]]] = -np.inf
+            ranks[query] = _place(row, queries.target[query], flags)
+            lists[query] = top(row[None], k)[0]
+    return ranks, lists
+
+
+def _scores(scorer: Scorer, queries: Queries, num_items: int) -> Floats:
+    """[n, num_items] from a call for a whole block, row after row in memory."""
+    size = block_size(num_items)
+    scores = scorer.scores(queries[np.minimum(np.arange(size), len(queries) - 1)])
+    if scores.shape != (size, num_items):
+        raise ScoreError(f"scores of {size} queries must be {(size, num_items)}. Received: {scores.shape}")
+    # Whole numbers have no infinity to stand for what is no candidate, so they are ranked as floats wide enough.
+    return np.ascontiguousarray(scores[: len(queries)], np.result_type(scores, np.float32))
+
+
+def _refuse_infinite(row: Floats, flags: npt.NDArray[np.bool_], candidates: int) -> None:
+    finite = np.count_nonzero(np.isfinite(row, out=flags))
+    if finite != candidates:
         raise ScoreError(
-            f"scores must be finite and [{len(queries)}, {len(catalogue)}]. Received: {scores.shape}, "
-            f"{int((~np.isfinite(scores)).sum())} values not finite"
+            f"scores must be finite for every item of the catalogue. Received: {candidates - finite} of {candidates} "
+            "values not finite"
         )
-    scores = np.where(candidates(queries, catalogue), scores, -np.inf)
-    target = np.take_along_axis(scores, queries.target[:, None].astype(np.int64), axis=1)
-    ahead = (scores >= target).sum(axis=1)  # the target itself is one of them
-    return np.where(np.isneginf(target[:, 0]), MISS, ahead).astype(np.int64), top(scores, k)
+
+
+def _place(row: Floats, target: np.int32, flags: npt.NDArray[np.bool_]) -> int:
+    """How many items stand before the target or level with it, itself included; MISS when it is no candidate."""
+    if np.isneginf(row[target]):
+        return MISS
+    return int(np.count_nonzero(np.greater_equal(row, row[target], out=flags)))
+
+
+def _best(row: Floats, width: int) -> Longs:
+    """[width] indices of the highest values of a row, best first, lower index first among equals."""
+    found = np.flatnonzero(row >= _floor(row, width))
+    values = row[found]
+    if len(found) > width:
+        border = np.partition(values, -width)[-width]
+        above, level = np.flatnonzero(values > border), np.flatnonzero(values == border)
+        # Everything above the last value that still fits, and the first of those equal to it: a partition alone picks
+        # any of the equals.
+        kept = np.sort(np.concatenate([above, level[: width - len(above)]]))
+        found, values = found[kept], values[kept]
+    best: Longs = found[np.argsort(-values, kind="stable")]
+    return best
+
+
+def _floor(row: Floats, width: int) -> np.floating[Any]:
+    """A value that at least `width` of the row reach, and few more where the values differ.
+
+    The row is dealt out to piles like cards; the best of `width` piles are `width` different items of the row, so that
+    the least of these reaches far into the row at the cost of one maximum for each item.
+    """
+    piles = PILES * width
+    if len(row) < 2 * piles:
+        return row.dtype.type(-np.inf)
+    best = row[: len(row) // piles * piles].reshape(-1, piles).max(axis=0)
+    least: np.floating[Any] = np.partition(best, -width)[-width]
+    return least

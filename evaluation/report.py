@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
@@ -17,15 +18,21 @@ from evaluation.significance import Bootstrap, Interval
 
 ALL: Final = "all"
 """The slice of all queries."""
-HEADLINE: Final = ("ndcg", "recall", "mrr", "coverage", "novelty", "popularity_share")
+HEADLINE: Final = (
+    *("ndcg", "recall", "mrr", "coverage", "novelty", "popularity_share"),
+    *("diversity", "serendipity", "miscalibration", "personalization", "gini"),
+)
 
 Row = tuple[str, str, str, Interval, int]
 """Subject, slice, metric, its interval, and how many queries it is about."""
 
 
 def per_query(exam: Exam, rankings: Mapping[str, Ranking]) -> pa.Table:
-    """One row for each subject and query: who, when, which target at which rank, and every per-query metric."""
-    queries, groups = exam.queries, exam.slices()
+    """One row for each subject and query: who, when, which target at which rank, its slices, every per-query metric.
+
+    A metric that a query does not have is NaN.
+    """
+    queries, groups = exam.queries, exam.slices() | exam.fine_slices()
     tables = [
         pa.table(
             {
@@ -45,26 +52,45 @@ def per_query(exam: Exam, rankings: Mapping[str, Ranking]) -> pa.Table:
 
 
 def values(table: pa.Table, subject: str, metric: str) -> Values:
-    """[n] one subject's values of one metric, in query order."""
+    """[n] one subject's values of one metric, in query order; NaN where a query has none."""
     rows = table.filter(pyarrow.compute.equal(table["subject"].cast(pa.string()), subject))
     found: Values = rows[metric].to_numpy().astype(np.float64)
     return found
 
 
 def intervals(exam: Exam, rankings: Mapping[str, Ranking], bootstrap: Bootstrap) -> list[Row]:
-    """(subject, slice, metric, interval, queries) for every subject, slice and metric; coverage has no interval."""
-    groups = {ALL: np.ones(len(exam.queries), np.bool_), **exam.slices()}
-    users = exam.queries.user
+    """(subject, slice, metric, interval, queries) for every subject, slice and metric.
+
+    A mean is over the queries of the slice that have such a value, and `queries` counts these; where there is none,
+    there is no row. What all lists have together (coverage, Gini, personalization) has no interval.
+    """
+    groups = {ALL: np.ones(len(exam.queries), np.bool_), **exam.slices(), **exam.fine_slices()}
     rows: list[Row] = []
     for subject, ranking in rankings.items():
         measured = exam.per_query(ranking)
         for group, inside in groups.items():
-            if inside.any():
-                found = bootstrap.means({name: value[inside] for name, value in measured.items()}, users[inside])
-                rows += [(subject, group, metric, interval, int(inside.sum())) for metric, interval in found.items()]
-        for metric, share in exam.coverage(ranking).items():
-            rows.append((subject, ALL, metric, Interval(share, share, share), len(exam.queries)))
+            found = _means(measured, exam.queries.user, inside, bootstrap)
+            rows += [(subject, group, metric, interval, count) for metric, (interval, count) in found.items()]
+        for metric, value in exam.of_all_lists(ranking).items():
+            if np.isfinite(value):
+                rows.append((subject, ALL, metric, Interval(value, value, value), len(exam.queries)))
     return rows
+
+
+def _means(
+    measured: Mapping[str, Values], users: npt.NDArray[np.integer], inside: npt.NDArray[np.bool_], bootstrap: Bootstrap
+) -> dict[str, tuple[Interval, int]]:
+    """Metric -> its interval and number of queries; those that the same queries have share their resamples."""
+    alike: dict[bytes, list[str]] = {}
+    for metric, value in measured.items():
+        alike.setdefault((inside & ~np.isnan(value)).tobytes(), []).append(metric)
+    found: dict[str, tuple[Interval, int]] = {}
+    for told, metrics in alike.items():
+        rows = np.frombuffer(told, np.bool_)
+        if rows.any():
+            means = bootstrap.means({metric: measured[metric][rows] for metric in metrics}, users[rows])
+            found |= {metric: (interval, int(rows.sum())) for metric, interval in means.items()}
+    return {metric: found[metric] for metric in measured if metric in found}
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:

@@ -30,7 +30,7 @@ STEP = 5
 @contextmanager
 def progress(stage: str) -> Iterator[Progress]:
     """A progress artifact that goes to 100 when its stage has ended well."""
-    made = create_progress_artifact(0.0, key=f"progress-{stage}", description=f"Stage {stage}")
+    made = create_progress_artifact(0.0, key=f"progress-{stage.replace('@', '-')}", description=f"Stage {stage}")
     artifact = cast(UUID, made)  # outside a coroutine it is no coroutine
     shown = 0
 

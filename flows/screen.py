@@ -14,6 +14,7 @@ from models.variants import CONTROL, PARENT, Variants
 from monitoring.verdict import Verdict
 from promotion.gate import Check, Decision
 from promotion.registry import CHAMPION, Registry
+from tasks.evaluate import leader, outcomes_of, subject
 from tasks.replay import Window
 
 COLOURS = {"promoted": "green", "passed": "green", "fine": "green", "held": "yellow", "drift": "yellow"}
@@ -40,16 +41,17 @@ def summary(
 ) -> None:
     """Quality, size, decision, traffic, verdict, where to look and what to do next."""
     console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
-    variants = Variants.read(settings.paths.variants)
-    console.print(_quality(settings, variants))
-    console.print(_compression(settings, variants))
+    outcomes = outcomes_of(settings.paths.variants, settings.paths.blend)
+    best = leader(outcomes)
+    console.print(_quality(settings, subject(best, outcomes[best].chosen)))
+    console.print(_compression(settings, outcomes, best))
     console.print(_decision(settings, decision))
     console.print(_traffic(windows, verdict))
     console.print(_next(settings))
     console.print(f"[dim]The loop took {seconds:.0f} s.[/dim]")
 
 
-def _quality(settings: params.Params, variants: Variants) -> Table:
+def _quality(settings: params.Params, challenger: str) -> Table:
     table = Table(title="Quality on the test (temporal next-item, whole catalogue)", title_justify="left")
     table.add_column("model")
     for metric in METRICS:
@@ -61,32 +63,39 @@ def _quality(settings: params.Params, variants: Variants) -> Table:
             if row["slice"] == "all":
                 spans = (float(row["value"]), float(row["low"]), float(row["high"]))
                 found.setdefault(row["subject"], {})[row["metric"]] = spans
-    for subject in sorted(found, key=lambda name: -found[name][METRICS[0]][0]):
-        _, low, high = found[subject][METRICS[0]]
-        style = "bold green" if subject == variants.chosen else None
-        cells = [f"{found[subject][metric][0]:.4f}" for metric in METRICS]
-        table.add_row(subject, *cells, f"{low:.4f} to {high:.4f}", style=style)
+    for name in sorted(found, key=lambda name: -found[name][METRICS[0]][0]):
+        _, low, high = found[name][METRICS[0]]
+        style = "bold green" if name == challenger else None
+        cells = [f"{found[name][metric][0]:.4f}" for metric in METRICS]
+        table.add_row(name, *cells, f"{low:.4f} to {high:.4f}", style=style)
     return table
 
 
-def _compression(settings: params.Params, variants: Variants) -> Table:
-    table = Table(title="Compression (tower and item table; change on validation)", title_justify="left")
+def _compression(settings: params.Params, outcomes: dict[str, Variants], best: str) -> Table:
+    """Each variant of each model that has more than one; latency of the two that the gate has measured."""
+    table = Table(title="Compression (form on disk; change on validation, chosen ones in bold)", title_justify="left")
     for name in ("variant", "bytes", "gzipped", "times smaller", "change of ndcg_at_10", "p50 ms", "p99 ms"):
         table.add_column(name, justify="left" if name == "variant" else "right")
     latency = _decision_file(settings)["latency"]
-    table.add_row("float SavedModel + index", f"{variants.savedmodel_bytes:,}", "", "1.0", "", "", "")
-    for variant in variants.measured:
-        measured = {variants.chosen: latency["challenger"], PARENT: latency["parent"]}.get(variant.name)
-        times = [f"{measured['p50_ms']:.2f}", f"{measured['p99_ms']:.2f}"] if measured else ["", ""]
-        table.add_row(
-            f"{variant.name} (never chosen)" if variant.name == CONTROL else variant.name,
-            f"{variant.size_bytes:,}",
-            f"{variant.gzip_bytes:,}",
-            f"{variants.savedmodel_bytes / variant.size_bytes:.1f}",
-            f"{variant.change:+.2%} [{variant.change_low:+.2%}, {variant.change_high:+.2%}]",
-            *times,
-            style="bold green" if variant.name == variants.chosen else None,
-        )
+    measured = {subject(best, PARENT): latency["parent"], subject(best, outcomes[best].chosen): latency["challenger"]}
+    for model, outcome in outcomes.items():
+        if len(outcome.measured) == 1:
+            continue
+        table.add_section()
+        if outcome.savedmodel_bytes != outcome.measured[0].size_bytes:
+            table.add_row(f"{model} as float SavedModel + index", f"{outcome.savedmodel_bytes:,}", "", "1.0")
+        for variant in outcome.measured:
+            name = subject(model, variant.name)
+            times = [f"{measured[name][key]:.2f}" for key in ("p50_ms", "p99_ms")] if name in measured else []
+            table.add_row(
+                f"{name} (never chosen)" if variant.name == CONTROL else name,
+                f"{variant.size_bytes:,}",
+                f"{variant.gzip_bytes:,}",
+                f"{outcome.savedmodel_bytes / variant.size_bytes:.1f}",
+                f"{variant.change:+.2%} [{variant.change_low:+.2%}, {variant.change_high:+.2%}]",
+                *times,
+                style="bold green" if variant.name == outcome.chosen else None,
+            )
     return table
 
 

@@ -14,17 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 import tf_keras as keras
 
-from models import pruning, retrieval
-from models.fit import fit
-from models.retrieval import Retrieval
-from models.variants import CONTROL, PARENT
-
-
-class NotCompressedError(ValueError):
-    """A contestant claims to be smaller or sparser and is not."""
+from models import pruning, stored
+from models.fit import Data, fit
+from models.stored import Retriever
+from models.variants import CONTROL, PARENT, NotCompressedError
 
 
 class BaselineMovedError(RuntimeError):
@@ -36,7 +31,7 @@ class Contestant:
     """A model and how it is to be exported."""
 
     name: str
-    model: Retrieval
+    model: Retriever
     quantize: bool
     sparsity: float
     """Share of zeros in the Dense kernels, 0..1, as counted."""
@@ -45,13 +40,13 @@ class Contestant:
 
 
 def contestants(
-    folder: Path, data: Callable[[], tf.data.Dataset], *, sparsity: float, epochs: int, learning_rate: float
+    folder: Path, data: Callable[[Retriever], Data], *, sparsity: float, epochs: int, learning_rate: float
 ) -> list[Contestant]:
     """Makes all contestants of one fit.
 
     Args:
-        folder: the float model, see `models.retrieval.write`.
-        data: gives the training batches afresh, in the same order each time.
+        folder: the float model, see `models.stored.write`.
+        data: gives a model's training batches afresh, in the same order each time.
         sparsity: wanted share of zeros, 0..1.
         epochs: of further training.
         learning_rate: of further training.
@@ -60,14 +55,14 @@ def contestants(
         NotCompressedError: the pruned model does not have the wanted sparsity.
         BaselineMovedError: the float model changed on the way.
     """
-    parent = retrieval.read(folder)
-    before = retrieval.weights(parent)
+    parent = stored.read(folder)
+    before = stored.weights(parent)
 
-    def trained_on(model: Retrieval, name: str, callbacks: list[keras.callbacks.Callback]) -> Retrieval:
+    def trained_on(model: Retriever, name: str, callbacks: list[keras.callbacks.Callback]) -> Retriever:
         optimizer = keras.optimizers.Adam(learning_rate)
         fit(
             model,
-            data(),
+            data(model),
             optimizer=optimizer,
             epochs=epochs,
             patience=epochs,
@@ -77,12 +72,11 @@ def contestants(
         )
         return model
 
-    control = trained_on(retrieval.read(folder), CONTROL, [])
-    steps = epochs * int(data().cardinality())
-    wrapped = pruning.wrap(retrieval.read(folder), sparsity=sparsity, steps=steps)
+    control = trained_on(stored.read(folder), CONTROL, [])
+    wrapped = pruning.wrap(stored.read(folder), sparsity=sparsity, steps=epochs * data(parent).steps)
     pruned = pruning.strip(trained_on(wrapped, "pruned", pruning.callbacks()))
     _refuse_dense("pruned", pruning.sparsity(pruned), sparsity)
-    if any(not np.array_equal(before[name], value) for name, value in retrieval.weights(parent).items()):
+    if any(not np.array_equal(before[name], value) for name, value in stored.weights(parent).items()):
         raise BaselineMovedError(f"{folder}: a contestant shares weights with the float model")
     made = [(PARENT, parent, False), ("int8", parent, True), (CONTROL, control, False)]
     made += [("pruned", pruned, False), ("pruned-int8", pruned, True)]

@@ -23,8 +23,13 @@ def prepare(*, seed: int, threads: int) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
-    keras.utils.set_random_seed(seed)
+    seed_everything(seed)
     tf.config.experimental.enable_op_determinism()
+
+
+def seed_everything(seed: int) -> None:
+    """Starts every random number generator anew: Python's, numpy's and TensorFlow's."""
+    keras.utils.set_random_seed(seed)
 
 
 @contextmanager

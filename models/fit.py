@@ -11,8 +11,6 @@ import tensorflow as tf
 import tf_keras as keras
 from tqdm import tqdm
 
-from models.retrieval import Retrieval
-
 log = logging.getLogger(__name__)
 
 
@@ -34,7 +32,17 @@ class Fit:
     """Its validation metric; NaN when there was no validation."""
 
 
-def batches(arrays: Mapping[str, npt.NDArray[np.generic]], *, batch_size: int, seed: int) -> tf.data.Dataset:
+@dataclass(frozen=True)
+class Data:
+    """What a model is trained on."""
+
+    batches: tf.data.Dataset
+    """One epoch each time it is iterated."""
+    steps: int
+    """Batches of an epoch, at least."""
+
+
+def batches(arrays: Mapping[str, npt.NDArray[np.generic]], *, batch_size: int, seed: int) -> Data:
     """Shuffled, whole batches of the arrays' rows, in an order that depends on the seed alone.
 
     Raises:
@@ -49,12 +57,13 @@ def batches(arrays: Mapping[str, npt.NDArray[np.generic]], *, batch_size: int, s
     # Shuffling row numbers and gathering is 4 times faster than shuffling the rows themselves.
     order = tf.data.Dataset.range(rows).shuffle(rows, seed=seed, reshuffle_each_iteration=True)
     data = order.batch(batch_size, drop_remainder=True)
-    return data.map(lambda row: {name: tf.gather(values, row) for name, values in tensors.items()}).prefetch(2)
+    data = data.map(lambda row: {name: tf.gather(values, row) for name, values in tensors.items()})
+    return Data(data.prefetch(2), rows // batch_size)
 
 
 def fit(
-    model: Retrieval,
-    data: tf.data.Dataset,
+    model: keras.Model,
+    data: Data,
     *,
     optimizer: keras.optimizers.Optimizer,
     epochs: int,
@@ -96,11 +105,11 @@ def fit(
 
 
 def _epoch(
-    model: Retrieval, data: tf.data.Dataset, callbacks: Sequence[keras.callbacks.Callback], label: str, epoch: int
+    model: keras.Model, data: Data, callbacks: Sequence[keras.callbacks.Callback], label: str, epoch: int
 ) -> float:
     """One pass over the data; the loss of its last batch."""
     try:
-        history = model.fit(data, epochs=1, verbose=0, callbacks=list(callbacks))
+        history = model.fit(data.batches, epochs=1, verbose=0, callbacks=list(callbacks))
     except tf.errors.InvalidArgumentError as error:
         if "the training loss" not in error.message:
             raise

@@ -9,10 +9,10 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
-from models.retrieval import Retrieval
+from models.stored import Retriever
 
 
-def wrap(model: Retrieval, *, sparsity: float, steps: int) -> Retrieval:
+def wrap(model: Retriever, *, sparsity: float, steps: int) -> Retriever:
     """A model whose query tower prunes its Dense layers while it trains; it needs `UpdatePruningStep` as a callback.
 
     The layers are those of `model` itself, TFMOT does not copy them: hand in a model that nobody else uses.
@@ -38,16 +38,16 @@ def wrap(model: Retrieval, *, sparsity: float, steps: int) -> Retrieval:
         return layer
 
     query = keras.models.clone_model(model.query, clone_function=wrapped)
-    return Retrieval(model.architecture, query, model.candidate)
+    return model.with_query(query)
 
 
-def strip(model: Retrieval) -> Retrieval:
+def strip(model: Retriever) -> Retriever:
     """The pruned model without TFMOT's masks and counters: plain layers again, zeros in place."""
     query = tfmot.sparsity.keras.strip_pruning(model.query)
-    return Retrieval(model.architecture, query, model.candidate)
+    return model.with_query(query)
 
 
-def sparsity(model: Retrieval) -> float:
+def sparsity(model: Retriever) -> float:
     """Share of zeros among the kernels of the query tower's Dense layers, 0..1."""
     kernels = [layer.kernel for layer in model.query.layers if isinstance(layer, keras.layers.Dense)]
     zeros = sum(int(tf.math.count_nonzero(tf.equal(kernel, 0.0))) for kernel in kernels)

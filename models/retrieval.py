@@ -6,26 +6,18 @@ removed. Yi et al. 2019; the correction is worth a factor of 2 on MovieLens.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 import tf_keras as keras
 
-import durable
-from dataset.batches import CandidateFeatures
-from dataset.query import Queries
+from dataset.batches import CandidateFeatures, examples
+from dataset.features import ItemFeatures
+from dataset.query import Floats, Queries
 from models import device, towers
 from models.architecture import Architecture
-
-Floats = npt.NDArray[np.float32]
-
-
-class WeightsError(ValueError):
-    """Stored weights do not fit the architecture they lie beside."""
+from models.fit import Data, batches
 
 
 class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
@@ -75,10 +67,30 @@ class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
         return {"loss": loss}
 
+    def with_query(self, query: keras.Model) -> "Retrieval":
+        """The same model with another query tower."""
+        return Retrieval(self.architecture, query, self.candidate)
+
+    def data(self, queries: Queries, features: ItemFeatures, *, batch_size: int, seed: int) -> Data:
+        """Shuffled batches of single queries.
+
+        Raises:
+            models.fit.TooFewExamplesError: there are fewer queries than one batch has.
+        """
+        return batches(examples(queries, features, self.architecture.history_length), batch_size=batch_size, seed=seed)
+
+    def served(self) -> keras.Model:
+        """The query tower as it is asked: (history [b, L], context [b, 4]) -> unit vectors [b, d]."""
+        return self.query
+
     def query_vectors(self, queries: Queries) -> Floats:
         """Unit vectors of n queries, float32 [n, d]."""
         inputs = {"history": queries.history(self.architecture.history_length), "context": queries.context()}
         return np.asarray(self.query(inputs, training=False))
+
+    def frozen(self, features: CandidateFeatures) -> "Frozen":
+        """What ranks during validation, with the items as they are at one moment."""
+        return Frozen(self, features)
 
     def item_vectors(self, features: CandidateFeatures) -> Floats:
         """Unit vectors of all items as they are at one moment, float32 [num_items, d]."""
@@ -110,47 +122,6 @@ def build(architecture: Architecture, *, mixed_precision: bool = False) -> Retri
         mixed_precision: the towers compute in float16; weights, vectors and the loss are float32 all the same.
     """
     with device.precision(mixed=mixed_precision):
-        embedding = towers.item_embedding(architecture)
+        embedding = towers.item_embedding(architecture.num_items, architecture.embedding_dim)
         query, candidate = towers.query_tower(architecture, embedding), towers.candidate_tower(architecture, embedding)
     return Retrieval(architecture, query, candidate)
-
-
-def weights(model: Retrieval) -> dict[str, npt.NDArray[Any]]:
-    """Every weight by tower and layer, the shared embedding once, as arrays of their own."""
-    named = {
-        f"{tower.name}/{layer.name}/{position}": value
-        for tower in (model.query, model.candidate)
-        for layer in tower.layers
-        for position, value in enumerate(layer.get_weights())
-    }
-    shared = [name for name in named if name.startswith("candidate_tower/item_embedding/")]
-    return {name: value for name, value in named.items() if name not in shared}
-
-
-def write(model: Retrieval, folder: Path) -> None:
-    """Writes architecture.json and weights.npz (no pickle; the bytes depend on the values alone)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model.architecture.write(folder / "architecture.json")
-    durable.write_arrays(folder / "weights.npz", weights(model))
-
-
-def read(folder: Path) -> Retrieval:
-    """Builds the model that `write` wrote, with weights of its own: changing it never changes another.
-
-    Raises:
-        WeightsError: the weights do not fit the architecture, by name or by shape.
-    """
-    model = build(Architecture.read(folder / "architecture.json"))
-    with np.load(folder / "weights.npz", allow_pickle=False) as stored:
-        expected = {(name, value.shape) for name, value in weights(model).items()}
-        found = {(name, stored[name].shape) for name in stored.files}
-        if found != expected:
-            raise WeightsError(
-                f"{folder}/weights.npz must fit its architecture. Differs in: {sorted(found ^ expected)}"
-            )
-        for tower in (model.query, model.candidate):
-            for layer in tower.layers:
-                names = [f"{tower.name}/{layer.name}/{position}" for position in range(len(layer.get_weights()))]
-                if all(name in stored for name in names):
-                    layer.set_weights([stored[name] for name in names])
-    return model

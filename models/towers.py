@@ -67,11 +67,11 @@ class MaskedMean(keras.layers.Layer):  # type: ignore[misc]  # Keras has no type
         return tf.math.divide_no_nan(tf.reduce_sum(embedded * present, axis=1), tf.reduce_sum(present, axis=1))
 
 
-def item_embedding(architecture: Architecture) -> keras.layers.Embedding:
-    """The table both towers share, [num_items, embedding_dim]."""
+def item_embedding(items: int, width: int) -> keras.layers.Embedding:
+    """The table both towers share, [items, width]."""
     return keras.layers.Embedding(
-        architecture.num_items,
-        architecture.embedding_dim,
+        items,
+        width,
         embeddings_initializer=keras.initializers.RandomNormal(stddev=0.05),
         name="item_embedding",
     )

@@ -1,4 +1,8 @@
-"""What is known of the variants of a float model, and the rule that picks one. No TensorFlow."""
+"""What is known of the variants of a float model, and the rule that picks one. No TensorFlow.
+
+A model's variants folder holds variants.json, `final/<variant>/` for each variant, and `selection/<chosen>/`: the
+chosen one as it was before validation, for whatever is still to be chosen on validation.
+"""
 
 from pathlib import Path
 from typing import Final
@@ -11,14 +15,20 @@ CONTROL: Final = "control"
 """Trained on without being compressed, to tell pruning from the extra epochs; never chosen."""
 
 
+class NotCompressedError(ValueError):
+    """A contestant claims to be smaller or sparser and is not."""
+
+
 class Variant(msgspec.Struct, frozen=True):
     """What is known of a variant without the test."""
 
     name: str
+    trained_on: bool
+    """Whether it had more epochs than the float model."""
     sparsity: float
     """Share of zeros in the query tower's Dense kernels, 0..1."""
     size_bytes: int
-    """Query tower and item table on disk."""
+    """Its form on disk: query tower and item table, or a baseline's weights."""
     gzip_bytes: int
     validation_ndcg_at_10: float
     change: float
@@ -33,15 +43,22 @@ class Variant(msgspec.Struct, frozen=True):
 class Variants(msgspec.Struct, frozen=True):
     """The tournament's outcome."""
 
+    model: str
+    """Whose variants they are."""
     chosen: str
     savedmodel_bytes: int
-    """The float model with its index as a TensorFlow SavedModel."""
+    """The float model with its index as a TensorFlow SavedModel; of a baseline, its float form."""
     measured: list[Variant]
 
     @classmethod
     def read(cls, folder: Path) -> "Variants":
         """Reads variants.json of a variants folder."""
         return msgspec.json.decode((folder / "variants.json").read_bytes(), type=cls)
+
+    @classmethod
+    def of_models(cls, folder: Path) -> dict[str, "Variants"]:
+        """Model -> its variants, for every model that has a folder in `folder`."""
+        return {path.name: cls.read(path) for path in sorted(folder.iterdir()) if path.is_dir()}
 
     @property
     def winner(self) -> Variant:
@@ -54,7 +71,14 @@ class Variants(msgspec.Struct, frozen=True):
         return self.savedmodel_bytes / self.winner.size_bytes
 
 
-def choose(measured: list[Variant]) -> str:
-    """The smallest gzipped variant within the margin; the float model itself is always within. The control is none."""
+def choose(measured: list[Variant], *, min_saving: float) -> str:
+    """The smallest gzipped variant within the margin; the float model itself is always within. The control is none.
+
+    Training on has a luck of its own that an interval over users does not see, so a variant that was trained on has to
+    save at least `min_saving` (0..1) of the bytes of the best one that was not.
+    """
     allowed = [variant for variant in measured if variant.name != CONTROL and variant.within_margin]
-    return min(allowed, key=lambda variant: (variant.gzip_bytes, variant.name)).name
+    smallest = sorted(allowed, key=lambda variant: (variant.gzip_bytes, variant.name))
+    as_trained = next(variant for variant in smallest if not variant.trained_on)
+    most = (1 - min_saving) * as_trained.gzip_bytes
+    return next((variant for variant in smallest if variant.trained_on and variant.gzip_bytes <= most), as_trained).name

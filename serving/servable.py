@@ -1,21 +1,17 @@
 """A servable: the folder that one version of a recommender consists of, and the only thing the endpoint reads.
 
-    manifest.json       format, name, history_length, embedding_dim, items, freeze (see `Manifest`)
-    query_tower.tflite  history int32 [b, history_length] (newest first, padded), context float32 [b, c] -> [b, d]
-    item_vectors.npy    float32 [items, d], or int8 with
-    item_scales.npy     float32 [items], so that a vector is its row times its scale
+    manifest.json and the form's files, see `scoring.folder`
     items.json          item vocabulary                     titles.json   title of each item
     catalogue.npy       bool [items], what may be recommended
     popular.npy         int32, the catalogue, most popular recently first
     users.json          user ids                            timelines.npz histories up to the freeze, by user
 
-The first four are the model part, written by `models.export`; the others are the data part, written by `write_data`.
-No pickle, no code: arrays, JSON and a LiteRT flatbuffer.
+The first line is the model part, the others are the data part, written by `write_data`. No pickle, no code: arrays,
+JSON and, for a neural model, a LiteRT flatbuffer.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -24,61 +20,27 @@ import numpy.typing as npt
 import durable
 from dataset.query import Ints, Timelines
 from dataset.vocabulary import OOV, Vocabulary
-
-FORMAT: Final = 1
-MANIFEST: Final = "manifest.json"
-TOWER: Final = "query_tower.tflite"
-VECTORS: Final = "item_vectors.npy"
-SCALES: Final = "item_scales.npy"
+from scoring import folder as form_folder
+from scoring.folder import Manifest
+from scoring.forms import Form, FormError
 
 
 class ServableError(ValueError):
     """A servable that cannot be served; the message names file and rule."""
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a version says about itself."""
-
-    format: int
-    name: str
-    """The variant, such as `pruned-int8`."""
-    history_length: int
-    embedding_dim: int
-    items: int
-    """Length of the item vocabulary, the two reserved entries included."""
-    freeze: int
-    """Nothing at or after this moment was learned, seconds since 1970-01-01 UTC."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """The model part."""
-
-    manifest: Manifest
-    tower: bytes
-    """LiteRT flatbuffer."""
-    vectors: npt.NDArray[Any]
-    """[items, d], float32 or int8."""
-    scales: npt.NDArray[np.float32] | None
-    """[items] when the vectors are int8."""
-
-
 @dataclass(frozen=True)
 class Servable:
     """A whole version in memory."""
 
-    model: Model
+    manifest: Manifest
+    form: Form
     vocabulary: Vocabulary
     titles: list[str]
     catalogue: npt.NDArray[np.bool_]
     popular: Ints
     users: dict[str, int]
     timelines: Timelines
-
-    @property
-    def manifest(self) -> Manifest:
-        """What the version says about itself."""
-        return self.model.manifest
 
 
 def write_data(
@@ -100,41 +62,18 @@ def write_data(
     timelines.write(folder / "timelines.npz")
 
 
-def read_model(folder: Path) -> Model:
-    """Reads the model part.
-
-    Raises:
-        ServableError: a file is missing, of another format, or does not fit the manifest.
-    """
-    try:
-        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-        tower = (folder / TOWER).read_bytes()
-        vectors = np.load(folder / VECTORS, allow_pickle=False)
-        scales = np.load(folder / SCALES, allow_pickle=False) if vectors.dtype == np.int8 else None
-    except (OSError, ValueError, EOFError) as error:  # msgspec's and numpy's own errors are ValueErrors
-        raise ServableError(f"{folder}: the model part cannot be read: {error}") from error
-    if manifest.format != FORMAT:
-        raise ServableError(f"{folder / MANIFEST}: format must be {FORMAT}. Received: {manifest.format}")
-    _require(folder / VECTORS, "shape", vectors.shape, (manifest.items, manifest.embedding_dim))
-    _require(folder / VECTORS, "type is int8 or float32", vectors.dtype in (np.int8, np.float32), True)
-    if scales is not None:
-        _require(folder / SCALES, "shape", scales.shape, (manifest.items,))
-    if not np.isfinite(vectors if scales is None else scales).all():
-        raise ServableError(f"{folder}: item vectors must be finite")
-    return Model(manifest, tower, vectors, scales)
-
-
 def read(folder: Path) -> Servable:
     """Reads a whole version.
 
     Raises:
         ServableError: a file is missing, unreadable, or does not fit the others.
     """
-    model = read_model(folder)
     try:
+        manifest, form = form_folder.read(folder)
         users = msgspec.json.decode((folder / "users.json").read_bytes(), type=list[str])
         servable = Servable(
-            model=model,
+            manifest=manifest,
+            form=form,
             vocabulary=Vocabulary.read(folder / "items.json"),
             titles=msgspec.json.decode((folder / "titles.json").read_bytes(), type=list[str]),
             catalogue=np.load(folder / "catalogue.npy", allow_pickle=False),
@@ -142,9 +81,11 @@ def read(folder: Path) -> Servable:
             users={name: index for index, name in enumerate(users)},
             timelines=Timelines.read(folder / "timelines.npz"),
         )
+    except FormError as error:
+        raise ServableError(str(error)) from error
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise ServableError(f"{folder}: the data part cannot be read: {error}") from error
-    items = model.manifest.items
+    items = manifest.items
     _require(folder / "items.json", "length", len(servable.vocabulary), items)
     _require(folder / "titles.json", "length", len(servable.titles), items)
     _require(

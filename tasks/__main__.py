@@ -15,18 +15,21 @@ def main(arguments: list[str]) -> int:
     """Runs the step named on the command line; 0 when it did its work, 1 on bad input, with the reason on stderr."""
     parser = argparse.ArgumentParser(prog="python -m tasks", description="Run one step of the pipeline.")
     parser.add_argument("step", choices=steps.STEPS, help="which step; params.yaml has its settings")
-    step = parser.parse_args(arguments).step
+    parser.add_argument("model", nargs="?", help="which model of train.models; for train and compress")
+    options = parser.parse_args(arguments)
+    step, model = options.step, options.model
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
     log = logging.getLogger("tasks")
+    label = f"{step} {model}" if model else step
     os.umask(0o022)
     try:
-        summary = steps.run(step, params.load())
+        summary = steps.run(step, params.load(), model)
     except (ValueError, OSError) as error:
         if type(error) is ValueError:  # ours are subclasses; a bare one is a mistake in the code: traceback
             raise
-        log.error("%s stopped: %s", step, error, exc_info=bool(os.environ.get("PODIUM_TRACEBACK")))
+        log.error("%s stopped: %s", label, error, exc_info=bool(os.environ.get("PODIUM_TRACEBACK")))
         return 1
-    log.info("%s done: %s", step, _brief(summary))
+    log.info("%s done: %s", label, _brief(summary))
     return 0
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from dataset.query import DAY_SECONDS, Timelines
 from dataset.world import World
-from models.baselines.popularity import Popularity
+from models.baselines import popularity
 from serving import servable
 
 
@@ -25,9 +25,9 @@ def assemble(folder: Path, world: World, model: Path, *, recent_popularity_days:
         shutil.copyfile(path, folder / path.name)
     users, known = _with_history(world.users, world.timelines.before(freeze))
     window = recent_popularity_days * DAY_SECONDS
-    recent = Popularity.fit(known, len(world.items), freeze=freeze, window_seconds=window)
+    recent = popularity.counts(known, len(world.items), freeze=freeze, window_seconds=window)
     catalogue = world.catalogue(freeze)
-    order = np.lexsort([-world.features.count_fit, -recent.counts])
+    order = np.lexsort([-world.features.count_fit, -recent])
     servable.write_data(
         folder,
         vocabulary=world.items,

@@ -1,10 +1,11 @@
-"""evaluate: every variant and every baseline on the test queries, each metric with its interval.
+"""evaluate: every variant of every model on the test queries, each metric with its interval.
 
-The test is read here and nowhere else; nothing is chosen by it.
+A subject is a model's name, which is its float variant, or `<model>-<variant>`. The test is read here and nowhere else;
+nothing is chosen by it.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,19 +15,17 @@ import params
 from dataset.query import DAY_SECONDS
 from dataset.world import World
 from evaluation import plots, report
+from evaluation.content import Content
 from evaluation.measure import Exam
 from evaluation.protocol import Scorer
 from evaluation.significance import Bootstrap
-from models.baselines.item_knn import ItemKNN
-from models.baselines.popularity import Popularity
-from models.variants import Variants
-from serving.runtime import Scoring
-from serving.servable import read_model
+from models.baselines import popularity
+from models.variants import PARENT, Variants
+from scoring import folder as form_folder
 
 log = logging.getLogger(__name__)
 
 HEADLINE_CUTOFF = 10
-BASELINES = ("popularity", "recent-popularity", "item-knn")
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,14 @@ class EvaluateSummary:
     queries: int
     users: int
     primary_metric: str
-    chosen: str
+    best: str
+    """The model that is best on validation."""
     values: dict[str, float]
     """Subject -> primary metric."""
 
 
 def evaluate(
-    *, features: Path, variants: Path, evaluation: Path, settings: params.Evaluate, seed: int
+    *, features: Path, variants: Path, blend: Path, evaluation: Path, settings: params.Evaluate, seed: int
 ) -> EvaluateSummary:
     """Writes per_query.parquet, quality.csv, metrics/ and plots/.
 
@@ -50,10 +50,11 @@ def evaluate(
         evaluation.protocol.ScoreError: a model gives scores that cannot be ranked.
     """
     world = World.read(features)
-    chosen = Variants.read(variants).chosen
-    exam = examination(world, settings)
-    scorers = subjects(world, variants, settings)
-    progress = tqdm(scorers.items(), desc="evaluate", unit="model", leave=False)
+    outcomes = outcomes_of(variants, blend)
+    best = leader(outcomes)
+    exam = replace(examination(world, settings), content=content(world, settings))
+    scorers = subjects(variants, blend)
+    progress = tqdm(scorers.items(), desc="evaluate", unit="subject", leave=False)
     rankings = {name: exam.take(scorer) for name, scorer in progress}
     bootstrap = Bootstrap(settings.bootstrap_samples, settings.confidence, seed)
     rows = report.intervals(exam, rankings, bootstrap)
@@ -61,26 +62,43 @@ def evaluate(
     report.write_table(evaluation / "quality.csv", rows)
     for name, found in report.headline(rows, HEADLINE_CUTOFF).items():
         durable.write_json(evaluation / "metrics" / f"{name}.json", found)
-    ours = set(scorers) - set(BASELINES)
+    ours = set(scorers) - set(settings.baselines)
     metric = settings.primary_metric
     plots.quality(evaluation / "plots/quality.png", rows, metric=metric, ours=ours, confidence=settings.confidence)
-    plots.slices(evaluation / "plots/slices.png", rows, metric=metric, subjects=[chosen, *BASELINES])
+    shown = [subject(best, outcomes[best].chosen), *(name for name in settings.baselines if name != best)]
+    plots.slices(evaluation / "plots/slices.png", rows, metric=metric, subjects=shown)
+    plots.fine_slices(evaluation / "plots/fine_slices.png", rows, metric=metric, subjects=shown)
     plots.ranks(evaluation / "plots/recall.png", rankings, ours=ours)
     return EvaluateSummary(
         queries=len(exam.queries),
         users=len(set(exam.queries.user.tolist())),
         primary_metric=metric,
-        chosen=chosen,
+        best=best,
         values={name: float(exam.per_query(ranking)[metric].mean()) for name, ranking in rankings.items()},
     )
+
+
+def outcomes_of(variants: Path, blend: Path) -> dict[str, Variants]:
+    """Model -> its variants; the blend is one of the models."""
+    return Variants.of_models(variants) | Variants.of_models(blend)
+
+
+def leader(outcomes: dict[str, Variants]) -> str:
+    """The model whose chosen variant is best on validation, the first by name among equals."""
+    return min(outcomes, key=lambda name: (-outcomes[name].winner.validation_ndcg_at_10, name))
+
+
+def subject(model: str, variant: str) -> str:
+    """What a variant is called in every table."""
+    return model if variant == PARENT else f"{model}-{variant}"
 
 
 def examination(world: World, settings: params.Evaluate) -> Exam:
     """The test queries, with the catalogue and the counts as they were when the test began."""
     return Exam(
-        queries=world.test,
-        catalogue=world.catalogue(world.cuts.test_start),
-        counts=world.features.count_fit,
+        queries=world.final.ask,
+        catalogue=world.final.catalogue,
+        counts=world.final.counts,
         cutoffs=settings.cutoffs,
         head_share=settings.head_share,
         cold_history=settings.cold_history,
@@ -88,21 +106,22 @@ def examination(world: World, settings: params.Evaluate) -> Exam:
     )
 
 
-def subjects(world: World, variants: Path, settings: params.Evaluate) -> dict[str, Scorer]:
-    """Name -> scorer of every variant and baseline, all frozen at the start of the test."""
-    freeze, size = world.cuts.test_start, len(world.items)
-    window = settings.recent_popularity_days * DAY_SECONDS
-    models: dict[str, Scorer] = {
-        variant.name: Scoring(read_model(variants / variant.name)) for variant in Variants.read(variants).measured
-    }
-    return models | {
-        "popularity": Popularity.fit(world.timelines, size, freeze=freeze),
-        "recent-popularity": Popularity.fit(world.timelines, size, freeze=freeze, window_seconds=window),
-        "item-knn": ItemKNN.fit(
-            world.timelines,
-            size,
-            freeze=freeze,
-            neighbours=settings.item_knn_neighbours,
-            shrink=settings.item_knn_shrink,
-        ),
+def content(world: World, settings: params.Evaluate) -> Content:
+    """What the metrics beyond accuracy and the fine slices need, as it was when the test began."""
+    fold, window = world.final, settings.recent_popularity_days * DAY_SECONDS
+    return Content(
+        categories=world.features.categories,
+        category_names=world.categories.ids,
+        first_seen=world.features.first_seen,
+        recent=popularity.counts(fold.known, len(world.items), freeze=fold.freeze, window_seconds=window),
+    )
+
+
+def subjects(variants: Path, blend: Path) -> dict[str, Scorer]:
+    """Subject -> scorer of every variant of every model, all frozen at the start of the test."""
+    return {
+        subject(model, variant.name): form_folder.read(folder / model / "final" / variant.name)[1]
+        for folder in (variants, blend)
+        for model, outcome in Variants.of_models(folder).items()
+        for variant in outcome.measured
     }

@@ -1,4 +1,4 @@
-"""promote: the chosen variant against the champion on the same queries, and the decision into the registry.
+"""promote: the best model's chosen variant against the champion on the same queries, and the decision on record.
 
 Not a DVC stage: who is champion now is nothing a repository can know.
 """
@@ -22,15 +22,16 @@ from evaluation.measure import Exam
 from evaluation.metrics import Values
 from evaluation.significance import Bootstrap
 from evaluation.translate import Translated, translate
-from models.variants import PARENT, Variants
+from models.variants import PARENT
 from promotion.gate import Decision, Evidence, Rules, decide
 from promotion.registry import Registry, Version
+from scoring import folder as form_folder
 from serving import servable
 from serving.latency import Latency, measure
-from serving.runtime import Runtime, Scoring
+from serving.runtime import Runtime
 from serving.servable import Servable
 from tasks.assemble import assemble
-from tasks.evaluate import BASELINES, examination
+from tasks.evaluate import examination, leader, outcomes_of, subject
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ class PromoteSummary:
     """The decision and what was measured for it."""
 
     decision: Decision
+    model: str
+    """The challenger's model: the one that is best on validation."""
     variant: str
     """Name of the challenger's variant."""
     champion: str | None
@@ -68,6 +71,7 @@ def promote(
     *,
     features: Path,
     variants: Path,
+    blend: Path,
     evaluation: Path,
     registry: Path,
     reports: Path,
@@ -75,30 +79,39 @@ def promote(
     evaluate_settings: params.Evaluate,
     seed: int,
 ) -> PromoteSummary:
-    """Registers the chosen variant, decides, records the decision with its evidence, and writes decision.json.
+    """Registers the best model's chosen variant, decides, records decision and evidence, and writes decision.json.
 
     Raises:
         promotion.registry.RegistryError: the registry is damaged, or moved on in the meantime (`ConflictError`).
         serving.servable.ServableError: a version cannot be read.
     """
-    world, chosen = World.read(features), Variants.read(variants).chosen
+    world = World.read(features)
+    outcomes = outcomes_of(variants, blend)
+    model = leader(outcomes)
+    chosen = outcomes[model].chosen
+    folder = (blend if (blend / model).exists() else variants) / model / "final"
+    ours, parent = subject(model, chosen), subject(model, PARENT)
     exam = examination(world, evaluate_settings)
     metric = evaluate_settings.primary_metric
     table = pq.read_table(evaluation / "per_query.parquet", columns=["subject", metric])
     with Registry(registry) as book:
-        challenger = _register(book, world, variants / chosen, evaluate_settings)
+        challenger = _register(book, world, folder / chosen, evaluate_settings)
         generation, champion = book.generation(), book.champion()
-        reference = _rescored(exam, world, champion, metric) if champion else _best_baseline(table, evaluation, metric)
-        latency = _latency(exam, world, challenger, champion, variants, settings.latency_queries)
+        if champion:
+            reference = _rescored(exam, world, champion, metric)
+        else:
+            rivals = [name for name in evaluate_settings.baselines if name != model]
+            reference = _best_baseline(rivals, table, evaluation, metric)
+        latency = _latency(exam, world, challenger, champion, folder / PARENT, settings.latency_queries)
         evidence = Evidence(
             challenger=challenger.digest,
             reference=reference.name,
             users=exam.queries.user,
-            ours=report.values(table, chosen, metric),
+            ours=report.values(table, ours, metric),
             theirs=reference.values,
-            parent=report.values(table, PARENT, metric),
+            parent=report.values(table, parent, metric),
             slices=exam.slices(),
-            coverage=_coverage(evaluation, chosen),
+            coverage=_coverage(evaluation, ours),
             reference_coverage=reference.coverage,
             latency_p99_ms=latency["challenger"].p99_ms,
             size_bytes=challenger.bytes,
@@ -109,7 +122,7 @@ def promote(
         decision = decide(evidence, _rules(settings), bootstrap)
         _keep(book, decision, generation)
         now = book.champion()
-    summary = PromoteSummary(decision, chosen, now.digest if now else None, latency, challenger.bytes)
+    summary = PromoteSummary(decision, model, chosen, now.digest if now else None, latency, challenger.bytes)
     durable.write_json(reports / "decision.json", summary)
     return summary
 
@@ -124,15 +137,15 @@ def _register(book: Registry, world: World, model: Path, settings: params.Evalua
 def _rescored(exam: Exam, world: World, champion: Version, metric: str) -> _Reference:
     """The champion on the challenger's own test: old figures come from other queries and prove nothing."""
     whole = servable.read(champion.path)
-    scorer = Translated.of(Scoring(whole.model), theirs=whole.vocabulary, ours=world.items)
+    scorer = Translated.of(whole.form, theirs=whole.vocabulary, ours=world.items)
     ranking = exam.take(scorer)
     coverage = exam.coverage(ranking)[f"coverage_at_{LIST_LENGTH}"]
     return _Reference(champion.digest, exam.per_query(ranking)[metric], coverage, whole.manifest.freeze)
 
 
-def _best_baseline(table: pa.Table, evaluation: Path, metric: str) -> _Reference:
-    values = {name: report.values(table, name, metric) for name in BASELINES}
-    best = max(BASELINES, key=lambda name: values[name].mean())
+def _best_baseline(rivals: list[str], table: pa.Table, evaluation: Path, metric: str) -> _Reference:
+    values = {name: report.values(table, name, metric) for name in rivals}
+    best = max(rivals, key=lambda name: values[name].mean())
     log.info("no champion yet: the challenger has to beat %s", best)
     return _Reference(best, values[best], _coverage(evaluation, best), None)
 
@@ -143,14 +156,14 @@ def _coverage(evaluation: Path, subject: str) -> float:
 
 
 def _latency(
-    exam: Exam, world: World, challenger: Version, champion: Version | None, variants: Path, queries: int
+    exam: Exam, world: World, challenger: Version, champion: Version | None, parent: Path, queries: int
 ) -> dict[str, Latency]:
     """Of single queries, taken evenly from the test."""
     asked = exam.queries[np.linspace(0, len(exam.queries) - 1, queries).astype(np.int64)]
     ours: Servable = servable.read(challenger.path)
     contestants = {
         "challenger": (Runtime(ours), asked),
-        "parent": (Runtime(replace(ours, model=servable.read_model(variants / PARENT))), asked),
+        "parent": (Runtime(replace(ours, form=form_folder.read(parent)[1])), asked),
     }
     if champion:
         theirs = servable.read(champion.path)

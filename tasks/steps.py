@@ -7,6 +7,11 @@ from typing import Any, Final
 
 from params import Params
 
+
+class ModelError(ValueError):
+    """A step was asked for a model that it does not have."""
+
+
 REPRODUCIBLE: Final[dict[str, Callable[[Params], dict[str, Any]]]] = {
     "ingest": lambda p: {"inbox": p.paths.inbox, "raw": p.paths.raw, "settings": p.ingest},
     "prepare": lambda p: {"raw": p.paths.raw, "prepared": p.paths.prepared, "settings": p.prepare},
@@ -27,9 +32,19 @@ REPRODUCIBLE: Final[dict[str, Callable[[Params], dict[str, Any]]]] = {
         "evaluate_settings": p.evaluate,
         "seed": p.seed,
     },
+    "blend": lambda p: {
+        "features": p.paths.features,
+        "variants": p.paths.variants,
+        "blend": p.paths.blend,
+        "settings": p.blend,
+        "compress_settings": p.compress,
+        "evaluate_settings": p.evaluate,
+        "seed": p.seed,
+    },
     "evaluate": lambda p: {
         "features": p.paths.features,
         "variants": p.paths.variants,
+        "blend": p.paths.blend,
         "evaluation": p.paths.evaluation,
         "settings": p.evaluate,
         "seed": p.seed,
@@ -41,6 +56,7 @@ EFFECTFUL: Final[dict[str, Callable[[Params], dict[str, Any]]]] = {
     "promote": lambda p: {
         "features": p.paths.features,
         "variants": p.paths.variants,
+        "blend": p.paths.blend,
         "evaluation": p.paths.evaluation,
         "registry": p.paths.registry,
         "reports": p.paths.reports,
@@ -53,6 +69,8 @@ EFFECTFUL: Final[dict[str, Callable[[Params], dict[str, Any]]]] = {
 """Step -> its keyword arguments: decisions and side effects, which the flows run and which need no Prefect."""
 
 STEPS: Final = REPRODUCIBLE | EFFECTFUL
+PER_MODEL: Final = {"train": ("model",), "compress": ("model", "variants")}
+"""Steps that run for one model at a time -> those of their folders that hold a folder for each model."""
 
 
 def function(step: str) -> Callable[..., Any]:
@@ -61,6 +79,23 @@ def function(step: str) -> Callable[..., Any]:
     return found
 
 
-def run(step: str, settings: Params) -> object:
-    """Runs one step and returns its summary."""
-    return function(step)(**STEPS[step](settings))
+def run(step: str, settings: Params, model: str | None = None) -> object:
+    """Runs one step and returns its summary.
+
+    Args:
+        step: which.
+        settings: all parameters.
+        model: for which model, where a step runs for one at a time.
+
+    Raises:
+        ModelError: a model is missing, unknown, or not asked for.
+    """
+    arguments = STEPS[step](settings)
+    if step in PER_MODEL:
+        if model not in settings.train.models:
+            known = ", ".join(settings.train.models)
+            raise ModelError(f"{step} runs for one model of train.models: {known}. Received: {model}")
+        arguments |= {"name": model} | {folder: arguments[folder] / model for folder in PER_MODEL[step]}
+    elif model is not None:
+        raise ModelError(f"{step} runs for all models at once. Received: {model}")
+    return function(step)(**arguments)

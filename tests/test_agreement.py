@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 GRAPH: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 WRITTEN: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES = list(GRAPH)
-OURS = ("dataset", "evaluation", "flows", "models", "monitoring", "promotion", "serving", "tasks")
-NOT_STEPS = {"__main__", "assemble", "monitor", "replay", "steps"}
+OURS = ("dataset", "evaluation", "flows", "models", "monitoring", "promotion", "scoring", "serving", "tasks")
+NOT_STEPS = {"__main__", "assemble", "fitting", "monitor", "replay", "steps", "tournament"}
 """Modules of tasks/ that are no step of `python -m tasks`."""
 
 
@@ -30,7 +30,7 @@ class _Names(string.Template):
 
 def _resolved(text: str) -> str:
     values = {f"paths.{name}": value for name, value in WRITTEN["paths"].items()}
-    return _Names(text).substitute(values)
+    return _Names(text).substitute(values | {"item.model": WRITTEN["models"][0]})
 
 
 def _entries(stage: str, *kinds: str) -> list[str]:
@@ -67,8 +67,12 @@ def test_a_stage_is_a_module_a_function_a_section_and_a_command(stage: str) -> N
     tree = (ROOT / "tasks" / f"{stage}.py").read_text()
     assert re.search(rf"^def {stage}\(", tree, re.MULTILINE)
     assert stage in params.Params.__struct_fields__
-    assert GRAPH[stage]["cmd"] == f"python -m tasks {stage}"
-    assert set(GRAPH[stage]) <= {"cmd", "deps", "params", "outs", "metrics", "plots"}
+    command, keys = f"python -m tasks {stage}", {"cmd", "deps", "params", "outs", "metrics", "plots"}
+    if stage in steps.PER_MODEL:
+        command, keys = f"{command} ${{item.model}}", keys | {"matrix"}
+        assert GRAPH[stage]["matrix"] == {"model": "${models}"}
+    assert GRAPH[stage]["cmd"] == command
+    assert set(GRAPH[stage]) <= keys
 
 
 def test_the_sections_of_the_file_are_the_fields_of_the_class() -> None:
@@ -112,7 +116,14 @@ def test_the_listed_parameters_are_the_sections_that_the_step_receives(stage: st
         if received[key] is getattr(settings, name) and (name == "seed") == (key == "seed")
     }
     assert len(sections) == len(given)
-    assert set(GRAPH[stage]["params"]) == sections
+    assert {name.split(".")[0] for name in GRAPH[stage]["params"]} == sections
+
+
+def test_a_model_is_trained_anew_by_its_own_settings_and_the_shared_ones_alone() -> None:
+    shared = {f"train.{name}" for name in params.Train.__struct_fields__ if name != "models"}
+    own = "train.models.${item.model}"
+    assert {name for name in GRAPH["train"]["params"] if name.startswith("train")} == shared | {own}
+    assert {name for name in GRAPH["compress"]["params"] if name.startswith("train")} == {"train.threads", own}
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,6 +1,7 @@
 import csv
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from evaluation import report
+from evaluation.content import Content
 from evaluation.measure import Exam
 from evaluation.protocol import Ranking
 from evaluation.significance import Bootstrap, Interval
@@ -76,13 +78,63 @@ def test_every_subject_slice_and_metric_has_an_interval(rankings: dict[str, Rank
     # No target is new, and a slice without queries has no mean.
     slices = ("all", "cold", "warm", "head", "tail")
     assert {group for _, group, _ in found} == set(slices)
-    assert len(found) == len(rows) == 2 * (len(slices) * 2 * (6 + 2) + 2)
+    assert len(found) == len(rows) == 2 * (len(slices) * 2 * (8 + 2) + 2 * 3)
     interval, count = found["upwards", "all", "recall_at_1"]
     assert (interval.value, count) == (0.25, 4)
     assert interval == BOOTSTRAP.mean(np.array([0.0, 1, 0, 0]), np.array([0, 1, 1, 0]))
     assert found["upwards", "warm", "recall_at_1"][0].value == 0.5
     assert found["downwards", "cold", "mrr_at_2"] == (Interval(0.75, -np.inf, np.inf), 2)
     assert found["downwards", "all", "coverage_at_1"] == (Interval(0.5, 0.5, 0.5), 4)
+
+
+CONTENT = Content(
+    categories=np.array([[0], [0], [2], [2], [3], [0]], np.int32),
+    category_names=("<padding>", "<oov>", "Drama", "Comedy"),
+    first_seen=np.full(6, MOMENT - 10 * 86_400),
+    recent=np.array([0, 0, 1, 2, 0, 0]),
+)
+
+
+def test_a_metric_is_a_mean_over_the_queries_that_have_it(rankings: dict[str, Ranking]) -> None:
+    exam = replace(EXAM, content=CONTENT)
+    rows = report.intervals(exam, rankings, BOOTSTRAP)
+    found = {(subject, group, metric): (interval, count) for subject, group, metric, interval, count in rows}
+    assert len(found) == len(rows)
+    assert all(np.isfinite(interval.value) for interval, _ in found.values())
+    values = exam.per_query(rankings["downwards"])
+    told = ~np.isnan(values["miscalibration_at_2"])
+    assert 0 < told.sum() < 4
+    interval = BOOTSTRAP.mean(values["miscalibration_at_2"][told], exam.queries.user[told])
+    assert found["downwards", "all", "miscalibration_at_2"] == (interval, told.sum())
+    # Without a history there is no taste: the slice has the other metrics and not this one.
+    assert ("downwards", "history:0", "ndcg_at_2") in found
+    assert ("downwards", "history:0", "miscalibration_at_2") not in found
+    # A slice in which nobody is has no rows at all.
+    assert exam.fine_slices()["age:365+"].sum() == 0
+    assert not any(group == "age:365+" for _, group, _ in found)
+    # What was there without content is there as it was.
+    plain = report.intervals(EXAM, rankings, BOOTSTRAP)
+    assert {row[:3]: row[3:] for row in plain}.items() <= {row[:3]: row[3:] for row in rows}.items()
+
+
+def test_the_per_query_table_stays_one_row_a_query(tmp_path: Path, rankings: dict[str, Ranking]) -> None:
+    exam = replace(EXAM, content=CONTENT)
+    report.write_parquet(tmp_path / "one", report.per_query(exam, rankings))
+    table = pq.read_table(tmp_path / "one")
+    assert table.num_rows == 2 * 4
+    assert table["category:Drama"].to_pylist() == [True, False, True, True] * 2
+    back = report.values(table, "downwards", "miscalibration_at_2")
+    np.testing.assert_array_equal(back, exam.per_query(rankings["downwards"])["miscalibration_at_2"])
+
+
+def test_no_queries_leave_an_empty_table(rankings: dict[str, Ranking]) -> None:
+    exam = replace(EXAM, queries=EXAM.queries[:0], content=CONTENT)
+    ranking = {"upwards": Ranking(rankings["upwards"].rank[:0], rankings["upwards"].lists[:0])}
+    assert {metric for _, _, metric, _, _ in report.intervals(exam, ranking, BOOTSTRAP)} == {
+        "coverage_at_1",
+        "coverage_at_2",
+    }
+    assert report.per_query(exam, ranking).num_rows == 0
 
 
 def test_the_csv_has_one_line_a_row(tmp_path: Path) -> None:

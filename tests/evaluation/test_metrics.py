@@ -1,7 +1,10 @@
 from math import log2
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dataset.query import Queries
 from evaluation import metrics, protocol
@@ -22,12 +25,17 @@ def test_accuracy_by_hand() -> None:
         "precision_at_10": [0.1, 0.1, 0.1, 0, 0],
         # Precision 1/10 and recall 1: 2 * 0.1 * 1 / 1.1.
         "f1_at_10": [0.2 / 1.1, 0.2 / 1.1, 0.2 / 1.1, 0, 0],
+        "map_at_10": [1, 1 / 3, 1 / 10, 0, 0],
+        # Items before the target, of ten; a miss has cost the whole list.
+        "expected_loss_at_10": [0, 0.2, 0.9, 1, 1],
         "ndcg_at_2": [1, 0, 0, 0, 0],
         "recall_at_2": [1, 0, 0, 0, 0],
         "mrr_at_2": [1, 0, 0, 0, 0],
         "hit_rate_at_2": [1, 0, 0, 0, 0],
         "precision_at_2": [0.5, 0, 0, 0, 0],
         "f1_at_2": [2 / 3, 0, 0, 0, 0],
+        "map_at_2": [1, 0, 0, 0, 0],
+        "expected_loss_at_2": [0, 1, 1, 1, 1],
     }
     assert list(values) == list(hand)
     for name, expected in hand.items():
@@ -35,30 +43,35 @@ def test_accuracy_by_hand() -> None:
         assert values[name].tolist() == pytest.approx(expected, abs=1e-15), name
 
 
-def test_novelty_is_the_mean_information_of_the_listed_items() -> None:
-    # 12 interactions and 4 items: probabilities (count + 1) / 16 are 1/2, 1/4, 1/8 and 1/8, so 1, 2, 3 and 3 bits.
-    counts = np.array([7, 3, 1, 1])
-    lists = np.array([[0, 1, 2], [2, 3, -1], [-1, -1, -1]], np.int32)
-    values = metrics.beyond_accuracy(lists, counts, np.array([True, False, False, False]), [2, 3])
-    assert values["novelty_at_2"].tolist() == pytest.approx([1.5, 3, 0])
-    assert values["novelty_at_3"].tolist() == pytest.approx([2, 3, 0])
+def test_average_precision_by_hand() -> None:
+    lists = np.array([[5, 6, 7, 8], [5, 6, 7, 8], [5, 6, -1, -1], [5, 6, 7, 8], [-1, -1, -1, -1]], np.int32)
+    # Relevant: 5 and 7; 8, 9 and 6; 6; nothing; 5. A pair told twice counts once.
+    relevant = (np.array([0, 0, 0, 1, 1, 1, 2, 4]), np.array([5, 7, 7, 8, 9, 6, 6, 5]))
+    four = [(1 + 2 / 3) / 2, (1 / 2 + 2 / 4) / 3, 1 / 2, 0, 0]
+    assert metrics.average_precision(lists, relevant, 4).tolist() == pytest.approx(four)
+    assert metrics.average_precision(lists, relevant, 2).tolist() == pytest.approx([1 / 2, 1 / 6, 1 / 2, 0, 0])
+    assert metrics.average_precision(lists[:0], (np.zeros(0, int), np.zeros(0, int)), 4).tolist() == []
 
 
-def test_popularity_share_is_the_heads_part_of_each_list() -> None:
-    # The last item is of the head: a filler of -1 must not be taken for it.
-    head = np.array([False, True, False, True])
-    lists = np.array([[1, 3, 0], [1, 0, -1], [2, -1, -1], [-1, -1, -1]], np.int32)
-    values = metrics.beyond_accuracy(lists, np.ones(4, np.int64), head, [1, 3])
-    assert values["popularity_share_at_1"].tolist() == [1, 1, 0, 0]
-    assert values["popularity_share_at_3"].tolist() == pytest.approx([2 / 3, 1 / 2, 0, 0])
+places = st.lists(st.integers(0, 40), min_size=1, max_size=20).map(np.array)
 
 
-def test_coverage_counts_each_listed_item_once() -> None:
-    catalogue = np.array([False, True, True, True, True])
-    lists = np.array([[1, 2, 3], [1, 3, -1], [-1, -1, -1]], np.int32)
-    assert [metrics.coverage(lists, catalogue, k) for k in (1, 2, 3)] == [0.25, 0.75, 0.75]
-    assert metrics.coverage(np.full((2, 3), -1), catalogue, 3) == 0
-    assert metrics.coverage(np.full((0, 3), -1), catalogue, 3) == 0
+@given(rank=places, k=st.integers(1, 30))
+def test_accuracy_stays_in_its_bounds(rank: npt.NDArray[np.int64], k: int) -> None:
+    values = metrics.accuracy(rank, [k])
+    assert all(((value >= 0) & (value <= 1)).all() for value in values.values())
+    found = (rank > 0) & (rank <= k)
+    assert (values[f"expected_loss_at_{k}"][found] < 1).all()
+    assert (values[f"expected_loss_at_{k}"][~found] == 1).all()
+
+
+@given(rank=places, k=st.integers(1, 30))
+def test_with_one_relevant_item_average_precision_is_the_reciprocal_rank(rank: npt.NDArray[np.int64], k: int) -> None:
+    lists = np.tile(np.arange(100, 130, dtype=np.int32), (len(rank), 1))
+    # The relevant item is the one at the rank; item 7 stands nowhere.
+    relevant = (np.arange(len(rank)), np.where((rank > 0) & (rank <= 30), rank + 99, 7))
+    general = metrics.average_precision(lists, relevant, k)
+    assert general.tolist() == metrics.accuracy(rank, [k])[f"map_at_{k}"].tolist()
 
 
 NUM_ITEMS, NUM_QUERIES = 160, 200
@@ -91,13 +104,36 @@ def test_metrics_agree_with_ranx(monkeypatch: pytest.MonkeyPatch) -> None:
         for query, name in enumerate(names)
     }
     cutoffs = (10, 20, 100)
-    theirs = [f"{name}@{k}" for k in cutoffs for name in ("ndcg", "recall", "mrr", "hit_rate", "precision", "f1")]
+    theirs = [
+        f"{name}@{k}" for k in cutoffs for name in ("ndcg", "recall", "mrr", "hit_rate", "precision", "f1", "map")
+    ]
     expected = evaluate(qrels, Run(answers), theirs, return_mean=False)
 
     ranking = protocol.rank(scorer, queries, catalogue, k=100, chunk_size=64)
     ours = metrics.accuracy(ranking.rank, cutoffs)
     assert 0 < (ranking.rank == MISS).sum() < NUM_QUERIES
     assert all(0.2 < ours[f"recall_at_{k}"].mean() < 1 for k in cutoffs)
-    assert list(ours) == [name.replace("@", "_at_") for name in theirs]
+    # ranx has no expected loss.
+    told = [name for name in ours if not name.startswith("expected_loss")]
+    assert told == [name.replace("@", "_at_") for name in theirs]
     for name in theirs:
         np.testing.assert_allclose(ours[name.replace("@", "_at_")], expected[name], rtol=0, atol=1e-9, err_msg=name)
+
+
+@RANX_WARNINGS
+def test_average_precision_agrees_with_ranx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.config.DISABLE_JIT", True)
+    from ranx import Qrels, Run, evaluate
+
+    generator = np.random.default_rng(5)
+    lists = np.array([generator.permutation(60)[:30] for _ in range(50)], np.int32)
+    relevant = [generator.permutation(60)[: generator.integers(1, 12)] for _ in range(50)]
+    qrels = Qrels({f"{query:02d}": {str(item): 1 for item in items} for query, items in enumerate(relevant)})
+    run = Run(
+        {f"{query:02d}": {str(item): 30.0 - place for place, item in enumerate(row)} for query, row in enumerate(lists)}
+    )
+    pairs = (np.repeat(np.arange(50), [len(items) for items in relevant]), np.concatenate(relevant))
+    for k in (1, 5, 30):
+        expected = evaluate(qrels, run, [f"map@{k}"], return_mean=False)
+        np.testing.assert_allclose(metrics.average_precision(lists, pairs, k), expected, rtol=0, atol=1e-12)
+    assert 0.05 < metrics.average_precision(lists, pairs, 30).mean() < 0.6

@@ -53,6 +53,31 @@ def test_another_value_is_another_picture(tmp_path: Path, draw: Callable[[Path, 
     assert (tmp_path / "one.png").read_bytes() != (tmp_path / "two.png").read_bytes()
 
 
+FINE: list[Row] = [
+    (subject, group, "ndcg_at_10", Interval(value, value * 0.8, value * 1.1), 40)
+    for subject, value in (("pruned-int8", 0.2), ("popularity", 0.1))
+    for group in ("history:0", "history:1-4", "category:Drama", "category:War")
+]
+
+
+def test_fine_slices_have_a_picture_of_their_own(tmp_path: Path) -> None:
+    slices(tmp_path / "coarse.png", ROWS)
+    slices(tmp_path / "mixed.png", ROWS + FINE)
+    assert (tmp_path / "coarse.png").read_bytes() == (tmp_path / "mixed.png").read_bytes()
+    subjects = ["pruned-int8", "popularity"]
+    plots.fine_slices(tmp_path / "fine.png", ROWS + FINE, metric="ndcg_at_10", subjects=subjects)
+    plots.fine_slices(tmp_path / "again.png", FINE, metric="ndcg_at_10", subjects=subjects)
+    assert (tmp_path / "fine.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    # A subject that has no value in one slice leaves its place empty.
+    plots.fine_slices(tmp_path / "gap.png", FINE[:-1], metric="ndcg_at_10", subjects=subjects)
+    assert (tmp_path / "fine.png").read_bytes() != (tmp_path / "gap.png").read_bytes()
+
+
+def test_without_fine_slices_there_is_no_picture(tmp_path: Path) -> None:
+    plots.fine_slices(tmp_path / "none.png", ROWS, metric="ndcg_at_10", subjects=["popularity"])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_interval_that_rounding_moved_off_its_value_can_be_drawn(tmp_path: Path) -> None:
     above, below = float(np.nextafter(0.1, 1)), float(np.nextafter(0.1, 0))
     for place, bound in enumerate((above, below)):

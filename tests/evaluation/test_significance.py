@@ -3,7 +3,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import stats
 
+from evaluation import significance
 from evaluation.significance import MOST, Bootstrap, Interval, Values
 
 BOOTSTRAP = Bootstrap(samples=300, confidence=0.95, seed=5)
@@ -112,6 +114,34 @@ def test_resamples_without_anything_to_compare_stay_numbers() -> None:
 
 def test_one_user_shows_nothing() -> None:
     assert BOOTSTRAP.mean(np.array([0.25, 0.75]), np.array([3, 3])) == Interval(0.5, -np.inf, np.inf)
+
+
+def test_it_is_the_bootstrap_that_scipy_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """scipy copies the drawn users, we count them; in one batch or several, the draws are the same."""
+    one = study(5)
+    totals, counts = np.bincount(one.users, one.ours), np.bincount(one.users).astype(np.float64)
+    theirs = stats.bootstrap(
+        (totals, counts),
+        lambda total, count, axis: total.sum(axis) / count.sum(axis),
+        paired=True,
+        n_resamples=BOOTSTRAP.samples,
+        confidence_level=BOOTSTRAP.confidence,
+        method="percentile",
+        rng=np.random.default_rng(BOOTSTRAP.seed),
+    ).confidence_interval
+    for batch in (10**6, 7 * 60, 1):
+        monkeypatch.setattr(significance, "BATCH", batch)
+        ours = BOOTSTRAP.mean(one.ours, one.users)
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_columns_together_are_columns_one_by_one() -> None:
+    one = study(6)
+    together = BOOTSTRAP.means({"ours": one.ours, "theirs": one.theirs}, one.users)
+    for name, values in (("ours", one.ours), ("theirs", one.theirs)):
+        alone = BOOTSTRAP.mean(values, one.users)
+        found = together[name]
+        assert (found.value, found.low, found.high) == pytest.approx((alone.value, alone.low, alone.high), abs=1e-12)
 
 
 def test_no_queries_are_refused() -> None:

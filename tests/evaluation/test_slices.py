@@ -1,9 +1,28 @@
 import numpy as np
+import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
+from dataset.features import NEVER
+from dataset.query import DAY_SECONDS
 from dataset.vocabulary import OOV
-from evaluation.slices import head_items, slices
+from evaluation.slices import (
+    buckets,
+    by_age,
+    by_category,
+    by_group,
+    by_history,
+    by_popularity,
+    head_items,
+    slices,
+)
 from tests.evaluation.toys import questions
+
+
+def inside(found: dict[str, npt.NDArray[np.bool_]]) -> dict[str, list[int]]:
+    return {name: np.flatnonzero(rows).tolist() for name, rows in found.items() if rows.any()}
 
 
 def test_the_head_is_the_most_popular_share_of_the_catalogue() -> None:
@@ -46,3 +65,45 @@ def test_every_query_is_in_one_slice_of_each_kind() -> None:
     for kind in (("cold", "warm"), ("head", "tail", "new")):
         assert (np.sum([found[name] for name in kind], axis=0) == 1).all()
         assert all(found[name].any() for name in kind)
+
+
+def test_buckets_by_hand() -> None:
+    found = buckets("kind", np.array([-1, 0, 1, 4, 5, 99]), (0, 1, 5))
+    assert list(found) == ["kind:0", "kind:1-4", "kind:5+"]
+    assert inside(found) == {"kind:0": [1], "kind:1-4": [2, 3], "kind:5+": [4, 5]}
+
+
+@given(values=arrays(np.int64, st.integers(0, 30), elements=st.integers(0, 2000)))
+def test_every_query_is_in_one_bucket_of_each_kind(values: npt.NDArray[np.int64]) -> None:
+    for found in (by_history(values), by_popularity(values), by_age(values * DAY_SECONDS, np.zeros(len(values), int))):
+        assert (np.sum(list(found.values()), axis=0) == 1).all()
+
+
+def test_age_is_days_since_anybody_took_the_item() -> None:
+    times = np.full(7, 1000 * DAY_SECONDS)
+    ages = np.array([0, 6.99, 7, 89.9, 365, -0.1]) * DAY_SECONDS
+    first = np.concatenate([times[:6] - ages.astype(np.int64), [NEVER]])
+    expected = {"age:0-6": [0, 1], "age:7-29": [2], "age:30-89": [3], "age:365+": [4]}
+    # Taken first after the query, or never: of no age.
+    assert inside(by_age(times, first)) == expected
+
+
+def test_the_largest_categories_of_the_targets() -> None:
+    categories = np.array([[2, 3], [3, 0], [4, 0], [2, 4], [0, 0], [1, 0], [5, 0]], np.int32)
+    names = ("<padding>", "<oov>", "two", "three", "four", "five", "nobody")
+    assert inside(by_category(categories, names, most=3)) == {
+        "category:two": [0, 3],
+        "category:three": [0, 1],
+        "category:four": [2, 3],
+    }
+    assert list(by_category(categories, names, most=9)) == [
+        f"category:{name}" for name in ("two", "three", "four", "five")
+    ]
+    assert by_category(categories[:0], names, most=3) == {}
+
+
+def test_the_largest_groups_of_users() -> None:
+    labels = np.array(["b", "a", "", "c", "c", "", "a", "b", "c", "d", ""])
+    assert inside(by_group(labels, most=3)) == {"group:c": [3, 4, 8], "group:a": [1, 6], "group:b": [0, 7]}
+    assert by_group(np.array(["", ""]), most=3) == {}
+    assert by_group(labels[:0], most=3) == {}

@@ -5,7 +5,8 @@ from dataset.query import Queries, Timelines
 from dataset.vocabulary import OOV, RESERVED, Vocabulary
 from evaluation import protocol
 from evaluation.translate import Translated, translate
-from models.baselines.item_knn import ItemKNN
+from models.baselines import item_knn
+from scoring.neighbours import Neighbours
 from tests.evaluation.toys import MOMENT, questions, table
 
 OURS = Vocabulary.of("abcdef")
@@ -70,13 +71,17 @@ def world(vocabulary: Vocabulary) -> tuple[Timelines, Queries]:
     return lines, Queries(lines, np.arange(NUM_USERS, dtype=np.int32), end, np.full(NUM_USERS, MOMENT - 1), target)
 
 
+def learned(lines: Timelines, vocabulary: Vocabulary) -> Neighbours:
+    return item_knn.fit(lines, len(vocabulary), neighbours=50, shrink=1.0, half_life=np.inf, longest=50)
+
+
 def test_a_champion_gives_the_same_ranks_in_our_vocabulary_as_in_its_own() -> None:
     """Theirs is a shuffled, smaller vocabulary; asked for what they know, both ways must agree to the last rank."""
     ours = Vocabulary.of(f"i{item}" for item in range(NUM_ITEMS))
     kept = np.random.default_rng(4).permutation(NUM_ITEMS)[:14]
     theirs = Vocabulary.of(f"i{item}" for item in kept)
     lines, own_queries = world(theirs)
-    champion = ItemKNN.fit(lines, len(theirs), freeze=MOMENT - 1, neighbours=50, shrink=1.0)
+    champion = learned(lines.before(MOMENT - 1), theirs)
     known_by_them = np.arange(len(theirs)) >= len(RESERVED)
     direct = protocol.rank(champion, own_queries, known_by_them, k=5, chunk_size=16)
 
@@ -94,7 +99,7 @@ def test_a_champion_gives_the_same_ranks_in_our_vocabulary_as_in_its_own() -> No
 def test_what_the_champion_does_not_know_stands_behind_what_it_knows() -> None:
     ours = Vocabulary.of(f"i{item}" for item in range(NUM_ITEMS))
     theirs = Vocabulary.of(f"i{item}" for item in range(0, NUM_ITEMS, 2))
-    champion = ItemKNN.fit(world(theirs)[0], len(theirs), freeze=MOMENT, neighbours=50, shrink=1.0)
+    champion = learned(world(theirs)[0], theirs)
     translated = Translated.of(champion, theirs=theirs, ours=ours)
     queries = world(ours)[1]
     catalogue = np.arange(len(ours)) >= len(RESERVED)

@@ -14,7 +14,7 @@ import params
 from tests.shop import settings, shop, write
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("dataset", "evaluation", "flows", "models", "monitoring", "promotion", "serving", "tasks")
+FOLDERS = ("dataset", "evaluation", "flows", "models", "monitoring", "promotion", "scoring", "serving", "tasks")
 FILES = (
     "*.py",
     "dvc.yaml",
@@ -26,13 +26,21 @@ FILES = (
     ".dvc/config",
 )
 SMALL: dict[str, dict[str, Any]] = {
-    "train": {"embedding_dim": 32, "hidden_units": [32], "epochs": 2, "batch_size": 64},  # smaller, int8 saves nothing
+    "train": {"epochs": 2},
+    "blend": {"parts": ["two-tower", "item-knn"]},
     "compress": {"fine_tune_epochs": 1},
-    "evaluate": {"bootstrap_samples": 50},
+    "evaluate": {"bootstrap_samples": 50, "baselines": ["popularity", "item-knn"]},
     "promote": {"bootstrap_samples": 50, "min_queries": 50, "min_users": 5, "latency_queries": 40},
     "replay": {"queries": 60},
     "monitor": {"min_rows": 20},
 }
+MODELS = ["two-tower", "item-knn", "popularity"]
+TWO_TOWER = {"embedding_dim": 32, "hidden_units": [32], "batch_size": 64}  # smaller, int8 saves nothing
+STAGES = [
+    *("ingest", "prepare", "split", "featurize"),
+    *(f"{stage}@{model}" for stage in ("train", "compress") for model in MODELS),
+    *("blend", "evaluate"),
+]
 SEED = 21
 EVERY_STAGE = """
 from flows import reproduce
@@ -54,6 +62,8 @@ def make(folder: Path) -> Path:
             shutil.copy2(path, target)
     write(folder / "data" / "inbox", shop(seed=SEED, customers=200, products=120, orders=6000), suffix=".csv")
     whole: dict[str, Any] = msgspec.to_builtins(settings(params.load(ROOT / "params.yaml")), enc_hook=str)
+    whole["models"] = MODELS
+    whole["train"]["models"]["two-tower"] |= TWO_TOWER
     (folder / "params.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
     for section, values in SMALL.items():
         change(folder, section, **values)

@@ -14,7 +14,6 @@ from flows import reproduce
 from tests.flows import project
 from tests.flows.conftest import Done
 
-STAGES = ["ingest", "prepare", "split", "featurize", "train", "compress", "evaluate"]
 ORDERS = Path("data/inbox/orders-2.csv")
 ONE_STAGE = """
 import sys
@@ -48,11 +47,15 @@ def copy(done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _ran(said: str) -> list[str]:
-    return re.findall(r"Running stage '(\w+)'", said)
+    return re.findall(r"Running stage '([\w@-]+)'", said)
 
 
 def _skipped(said: str) -> list[str]:
-    return re.findall(r"Stage '(\w+)' didn't change, skipping", said)
+    return re.findall(r"Stage '([\w@-]+)' didn't change, skipping", said)
+
+
+def _changed(folder: Path) -> set[str]:
+    return set(re.findall(r"^([\w@-]+):$", project.dvc(folder, "status"), re.MULTILINE))
 
 
 def _line_with(text: str, said: IO[str] | None) -> str:
@@ -68,29 +71,30 @@ def _line_with(text: str, said: IO[str] | None) -> str:
 
 def test_flow_and_dvc_leave_the_same_lock(done: Done) -> None:
     flow, plain = ((folder / "dvc.lock").read_bytes() for folder in (done.flow, done.plain))
-    assert list(yaml.safe_load(flow)["stages"]) == STAGES
+    assert list(yaml.safe_load(flow)["stages"]) == project.STAGES
     assert flow == plain
-    for name in ("data/features", "artifacts/variants", "artifacts/evaluation"):
+    for name in ("data/features", "artifacts/variants", "artifacts/blend", "artifacts/evaluation"):
         assert digest.of_files(done.flow / name) == digest.of_files(done.plain / name)
 
 
 def test_the_order_is_that_of_the_graph(copy: Path) -> None:
-    assert reproduce.stages() == STAGES
+    assert reproduce.stages() == project.STAGES
 
 
 def test_nothing_to_do_means_nothing_done(copy: Path) -> None:
     before = (copy / "dvc.lock").read_bytes()
     said = project.dvc(copy, "repro")
-    assert (_ran(said), _skipped(said)) == ([], STAGES)
+    assert (_ran(said), _skipped(said)) == ([], project.STAGES)
     said = project.run(copy, "-c", project.EVERY_STAGE)
-    assert (_ran(said), _skipped(said)) == ([], STAGES)
+    assert (_ran(said), _skipped(said)) == ([], project.STAGES)
     assert (copy / "dvc.lock").read_bytes() == before
 
 
 def test_one_value_runs_the_stages_that_read_it_and_no_other(copy: Path) -> None:
     project.commit(copy, "first run")
+    compressed = {f"compress@{model}" for model in project.MODELS}
     project.change(copy, "evaluate", bootstrap_samples=60)
-    assert re.findall(r"^(\w+):$", project.dvc(copy, "status"), re.MULTILINE) == ["compress", "evaluate"]
+    assert _changed(copy) == {*compressed, "blend", "evaluate"}
     project.change(copy, "promote", min_users=6)
     project.change(copy, "evaluate", bootstrap_samples=50)
     assert "up to date" in project.dvc(copy, "status")
@@ -99,13 +103,13 @@ def test_one_value_runs_the_stages_that_read_it_and_no_other(copy: Path) -> None
 def test_code_runs_the_stage_that_imports_it_and_no_other(copy: Path) -> None:
     with (copy / "evaluation" / "plots.py").open("a") as file:
         file.write("\n")
-    assert re.findall(r"^(\w+):$", project.dvc(copy, "status"), re.MULTILINE) == ["compress", "evaluate"]
+    assert _changed(copy) == {*(f"compress@{model}" for model in project.MODELS), "blend", "evaluate"}
 
 
 def test_metrics_and_plots_are_shown_and_compared(copy: Path) -> None:
     project.commit(copy, "first run")
     shown = project.dvc(copy, "metrics", "show", "--md")
-    for subject in ("pruned-int8", "popularity", "item-knn"):
+    for subject in ("two-tower-pruned-int8", "popularity", "item-knn", "blend"):
         assert subject in shown
     assert "ndcg_at_10" in shown
     assert project.dvc(copy, "metrics", "diff").strip() == ""
@@ -125,7 +129,8 @@ def test_metrics_and_plots_are_shown_and_compared(copy: Path) -> None:
 def test_an_experiment_changes_one_value_for_one_run(copy: Path) -> None:
     project.commit(copy, "first run")
     said = project.dvc(copy, "exp", "run", "--name", "short", "-S", "train.epochs=1", "train")
-    assert (_ran(said), _skipped(said)) == (["train"], STAGES[:4])
+    trained = [f"train@{model}" for model in project.MODELS]
+    assert (sorted(_ran(said)), _skipped(said)) == (sorted(trained), project.STAGES[:4])
     assert yaml.safe_load((copy / "params.yaml").read_text())["train"]["epochs"] == 1
     table = list(csv.DictReader(io.StringIO(project.dvc(copy, "exp", "show", "--csv"))))
     epochs = {row["Experiment"] or row["rev"]: row["train.epochs"] for row in table}

@@ -9,35 +9,35 @@ tf.config.set_logical_device_configuration(
 )
 import numpy as np
 import tf_keras as keras
-from models import retrieval
+from models import retrieval, stored
 from models.fit import batches, fit
 from tests.models import small
 
 strategy = tf.distribute.MirroredStrategy(tf.config.list_logical_devices("CPU"))
 with strategy.scope():
     model = retrieval.build(small.SHAPE)
-    before = retrieval.weights(model)
+    before = stored.weights(model)
     optimizer = keras.optimizers.Adam(0.01)
     fit(model, batches(small.arrays(256), batch_size=64, seed=1), optimizer=optimizer, epochs=1, patience=1,
         validate=None, label="two devices")
-moved = [name for name, value in retrieval.weights(model).items() if not np.array_equal(value, before[name])]
-finite = all(np.isfinite(value).all() for value in retrieval.weights(model).values())
+moved = [name for name, value in stored.weights(model).items() if not np.array_equal(value, before[name])]
+finite = all(np.isfinite(value).all() for value in stored.weights(model).values())
 print(strategy.num_replicas_in_sync, len(moved) > 5, finite)
 """
 
 MIXED = """
 import numpy as np
 import tf_keras as keras
-from models import device, retrieval
+from models import device, retrieval, stored
 from models.fit import batches, fit
 from tests.models import small
 
 device.prepare(seed=1, threads=2)
 model = retrieval.build(small.SHAPE, mixed_precision=True)
-before = retrieval.weights(model)
+before = stored.weights(model)
 fit(model, batches(small.arrays(256), batch_size=64, seed=1), optimizer=device.optimizer(0.01, mixed=True), epochs=3,
     patience=1, validate=None, label="mixed")
-vectors, after = model.query_vectors(small.queries()), retrieval.weights(model)
+vectors, after = model.query_vectors(small.queries()), stored.weights(model)
 moved = [name for name in after if not np.array_equal(after[name], before[name])]
 computed = model.query.get_layer("query_projection").compute_dtype
 print(computed, vectors.dtype, np.isfinite(vectors).all(), len(moved) > 5)

@@ -25,7 +25,7 @@ def model() -> Retrieval:
 
 def passes(seed: int, count: int = 2) -> list[list[list[int]]]:
     """The rows of each batch in each of `count` passes."""
-    data = batches(ROWS, batch_size=8, seed=seed)
+    data = batches(ROWS, batch_size=8, seed=seed).batches
     return [[batch["row"].numpy().tolist() for batch in data] for _ in range(count)]
 
 
@@ -49,16 +49,16 @@ def test_each_pass_has_an_order_of_its_own() -> None:
 
 
 def test_batches_are_whole_and_rows_stay_rows() -> None:
-    found = list(batches(ROWS, batch_size=8, seed=1))
+    found = list(batches(ROWS, batch_size=8, seed=1).batches)
     assert [len(batch["row"]) for batch in found] == [8, 8, 8]
     rows = np.concatenate([batch["row"] for batch in found])
     assert len(set(rows.tolist())) == 24
     np.testing.assert_array_equal(np.concatenate([batch["square"] for batch in found]), rows**2)
-    assert int(batches(ROWS, batch_size=8, seed=1).cardinality()) == 3
+    assert batches(ROWS, batch_size=8, seed=1).steps == 3
 
 
 def test_fewer_rows_than_a_batch_are_refused() -> None:
-    assert len(list(batches(ROWS, batch_size=25, seed=1))) == 1
+    assert len(list(batches(ROWS, batch_size=25, seed=1).batches)) == 1
     with pytest.raises(TooFewExamplesError, match=r"at most the 25 training examples\. Received: 26"):
         batches(ROWS, batch_size=26, seed=1)
 

@@ -6,7 +6,7 @@ import pytest
 import tf_keras as keras
 
 import digest
-from models import pruning, retrieval
+from models import pruning, retrieval, stored
 from models.fit import batches, fit
 from models.retrieval import Retrieval
 from tests.models import small
@@ -50,9 +50,9 @@ class Pruned:
 def pruned(tmp_path_factory: pytest.TempPathFactory) -> Pruned:
     folder = tmp_path_factory.mktemp("pruning") / "model"
     keras.utils.set_random_seed(3)
-    retrieval.write(retrieval.build(SHAPE), folder)
+    stored.write(retrieval.build(SHAPE), folder)
     files = digest.of_folder(folder)
-    parent, wrapped = retrieval.read(folder), pruning.wrap(retrieval.read(folder), sparsity=WANTED, steps=STEPS)
+    parent, wrapped = stored.read(folder), pruning.wrap(stored.read(folder), sparsity=WANTED, steps=STEPS)
     train(wrapped)
     return Pruned(folder, files, parent, wrapped, pruning.strip(wrapped))
 
@@ -70,7 +70,7 @@ def test_the_wanted_share_is_zero_in_each_dense_layer(pruned: Pruned) -> None:
 
 
 def test_sparsity_is_counted_over_all_kernels(pruned: Pruned) -> None:
-    assert pruning.sparsity(retrieval.read(pruned.folder)) == UNTRAINED
+    assert pruning.sparsity(stored.read(pruned.folder)) == UNTRAINED
     assert pruning.sparsity(retrieval.build(SHAPE)) == UNTRAINED
 
 
@@ -88,30 +88,30 @@ def test_strip_changes_nothing_that_is_said(pruned: Pruned) -> None:
 
 
 def test_a_stripped_model_is_written_and_read_as_any_other(pruned: Pruned, tmp_path: Path) -> None:
-    retrieval.write(pruned.stripped, tmp_path / "stripped")
-    again = retrieval.read(tmp_path / "stripped")
+    stored.write(pruned.stripped, tmp_path / "stripped")
+    again = stored.read(tmp_path / "stripped")
     assert pruning.sparsity(again) == pruning.sparsity(pruned.stripped)
     np.testing.assert_array_equal(again.query_vectors(small.queries()), pruned.stripped.query_vectors(small.queries()))
 
 
 def test_the_float_model_is_untouched(pruned: Pruned) -> None:
     assert digest.of_folder(pruned.folder) == pruned.files
-    fresh = retrieval.weights(retrieval.read(pruned.folder))
-    for name, value in retrieval.weights(pruned.parent).items():
+    fresh = stored.weights(stored.read(pruned.folder))
+    for name, value in stored.weights(pruned.parent).items():
         np.testing.assert_array_equal(value, fresh[name])
 
 
 def test_wrapping_shares_the_layers_of_the_model_it_is_given(pruned: Pruned) -> None:
     """Why contestants read the float model anew: training the wrapped model moves the one that was handed in."""
-    handed_in = retrieval.read(pruned.folder)
-    before = retrieval.weights(handed_in)
+    handed_in = stored.read(pruned.folder)
+    before = stored.weights(handed_in)
     train(pruning.wrap(handed_in, sparsity=WANTED, steps=STEPS))
-    after = retrieval.weights(handed_in)
+    after = stored.weights(handed_in)
     assert not np.array_equal(after["query_tower/query_projection/0"], before["query_tower/query_projection/0"])
     assert np.mean(after["query_tower/query_projection/0"] == 0) == pytest.approx(WANTED, abs=0.01)
 
 
 def test_without_training_nothing_is_pruned(pruned: Pruned) -> None:
     """A claim is not a fact: the sparsity is counted, and this is what a schedule that never ran leaves behind."""
-    idle = pruning.strip(pruning.wrap(retrieval.read(pruned.folder), sparsity=WANTED, steps=STEPS))
+    idle = pruning.strip(pruning.wrap(stored.read(pruned.folder), sparsity=WANTED, steps=STEPS))
     assert pruning.sparsity(idle) == UNTRAINED

@@ -5,10 +5,11 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from models import retrieval
+from models import architecture, retrieval, stored
 from models.architecture import Architecture
 from models.fit import batches, fit
-from models.retrieval import Frozen, Retrieval, WeightsError
+from models.retrieval import Frozen, Retrieval
+from models.stored import WeightsError
 from tests.models import small
 from tests.models.small import SHAPE
 
@@ -21,7 +22,7 @@ def model() -> Retrieval:
 
 @pytest.fixture
 def folder(model: Retrieval, tmp_path: Path) -> Path:
-    retrieval.write(model, tmp_path / "model")
+    stored.write(model, tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -31,8 +32,8 @@ def tensors(rows: int) -> dict[str, tf.Tensor]:
 
 def change(folder: Path, **arrays: np.ndarray | None) -> None:
     """Replaces arrays of weights.npz; None removes one."""
-    with np.load(folder / "weights.npz") as stored:
-        left: dict[str, np.ndarray | None] = {**stored, **arrays}
+    with np.load(folder / "weights.npz") as before:
+        left: dict[str, np.ndarray | None] = {**before, **arrays}
     np.savez(folder / "weights.npz", **{name: value for name, value in left.items() if value is not None})  # type: ignore[arg-type]  # numpy's stub takes every keyword for `allow_pickle`
 
 
@@ -40,34 +41,34 @@ def test_what_was_written_scores_the_same_when_read(model: Retrieval, folder: Pa
     asked, items = small.queries(), small.features()
     scores = Frozen(model, items).scores(asked)
     assert scores.shape == (len(asked), SHAPE.num_items)
-    np.testing.assert_array_equal(Frozen(retrieval.read(folder), items).scores(asked), scores)
+    np.testing.assert_array_equal(Frozen(stored.read(folder), items).scores(asked), scores)
     other = retrieval.build(SHAPE)
     assert not np.allclose(Frozen(other, items).scores(asked), scores)
 
 
 def test_writing_twice_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    retrieval.write(retrieval.read(folder), tmp_path / "again")
+    stored.write(stored.read(folder), tmp_path / "again")
     for name in ("architecture.json", "weights.npz"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
 
 def test_read_models_share_nothing(folder: Path) -> None:
-    first, second = retrieval.read(folder), retrieval.read(folder)
-    before = retrieval.weights(second)
+    first, second = stored.read(folder), stored.read(folder)
+    before = stored.weights(second)
     data = batches(small.arrays(32), batch_size=16, seed=1)
     fit(first, data, optimizer=keras.optimizers.Adam(0.1), epochs=1, patience=1, validate=None, label="first")
-    for name, value in retrieval.weights(first).items():
+    for name, value in stored.weights(first).items():
         assert not np.array_equal(value, before[name]), name
-    for name, value in retrieval.weights(second).items():
+    for name, value in stored.weights(second).items():
         np.testing.assert_array_equal(value, before[name])
 
 
 def test_the_embedding_is_shared_and_stored_once(model: Retrieval, folder: Path) -> None:
-    for found in (model, retrieval.read(folder)):
+    for found in (model, stored.read(folder)):
         assert found.query.get_layer("item_embedding") is found.candidate.get_layer("item_embedding")
-    with np.load(folder / "weights.npz") as stored:
-        tables = [name for name in stored.files if stored[name].shape == (SHAPE.num_items, SHAPE.embedding_dim)]
-        values = sum(stored[name].size for name in stored.files)
+    with np.load(folder / "weights.npz") as arrays:
+        tables = [name for name in arrays.files if arrays[name].shape == (SHAPE.num_items, SHAPE.embedding_dim)]
+        values = sum(arrays[name].size for name in arrays.files)
     assert tables == ["query_tower/item_embedding/0"]
     assert values == sum(int(tf.size(weight)) for weight in model.trainable_variables)
 
@@ -113,11 +114,11 @@ def test_a_loss_that_is_no_number_is_refused(model: Retrieval, bad: float) -> No
 def test_wrong_weights_are_refused(folder: Path, name: str, value: np.ndarray | None) -> None:
     change(folder, **{name: value})
     with pytest.raises(WeightsError, match=rf"weights\.npz must fit its architecture\. Differs in: .*{name}"):
-        retrieval.read(folder)
+        stored.read(folder)
 
 
 def test_weights_of_another_architecture_are_refused(folder: Path) -> None:
     shape = {name: getattr(SHAPE, name) for name in SHAPE.__struct_fields__} | {"num_items": SHAPE.num_items + 1}
-    Architecture(**shape).write(folder / "architecture.json")
+    architecture.write(Architecture(**shape), folder / "architecture.json")
     with pytest.raises(WeightsError, match="item_embedding"):
-        retrieval.read(folder)
+        stored.read(folder)

@@ -6,9 +6,10 @@ import durable
 from models.variants import CONTROL, PARENT, Variant, Variants, choose
 
 
-def variant(name: str, gzip_bytes: int, *, within: bool = True) -> Variant:
+def variant(name: str, gzip_bytes: int, *, within: bool = True, trained_on: bool = False) -> Variant:
     return Variant(
         name=name,
+        trained_on=trained_on,
         sparsity=0.0,
         size_bytes=gzip_bytes,
         gzip_bytes=gzip_bytes,
@@ -30,14 +31,21 @@ def variant(name: str, gzip_bytes: int, *, within: bool = True) -> Variant:
         ([variant("int8", 25, within=False)], PARENT),
         ([variant(CONTROL, 1)], PARENT),
         ([variant("b", 25), variant("a", 25)], "a"),
+        ([variant("int8", 20), variant("pruned-int8", 19, trained_on=True)], "int8"),
+        ([variant("int8", 20), variant("pruned-int8", 18, trained_on=True)], "pruned-int8"),
+        ([variant("int8", 20), variant("b", 18, trained_on=True), variant("a", 15, trained_on=True)], "a"),
+        ([variant("int8", 20, within=False), variant("pruned", 95, trained_on=True)], PARENT),
+        ([variant(CONTROL, 1, trained_on=True)], PARENT),
     ],
 )
 def test_the_smallest_within_the_margin_is_chosen(others: list[Variant], chosen: str) -> None:
-    assert choose([variant(PARENT, 100), *others]) == chosen
+    assert choose([variant(PARENT, 100), *others], min_saving=0.1) == chosen
 
 
 def test_times_smaller_counts_from_the_savedmodel(tmp_path: Path) -> None:
-    outcome = Variants(chosen="int8", savedmodel_bytes=120, measured=[variant(PARENT, 100), variant("int8", 25)])
+    outcome = Variants(
+        model="m", chosen="int8", savedmodel_bytes=120, measured=[variant(PARENT, 100), variant("int8", 25)]
+    )
     durable.write_json(tmp_path / "variants.json", outcome)
     found = Variants.read(tmp_path)
     assert found == outcome

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dataset.vocabulary import RESERVED
+from scoring.tower import Tower
 from serving import exposure, servable
 from serving.answering import Answering
 from serving.exposure import Exposure, ExposureLog
@@ -87,9 +88,10 @@ def test_scores_that_are_no_numbers_are_popularity(answering: Answering, k: int)
 
 def test_one_score_that_is_no_number_is_never_recommended(tiny_servable: Path, log: ExposureLog) -> None:
     whole = servable.read(tiny_servable)
-    vectors = whole.model.vectors.copy()
+    assert isinstance(whole.form, Tower)
+    vectors = whole.form.vectors.copy()
     vectors[5] = np.nan
-    answering = Answering(replace(whole, model=replace(whole.model, vectors=vectors)), version="v1", log=log)
+    answering = Answering(replace(whole, form=replace(whole.form, vectors=vectors)), version="v1", log=log)
     assert ask(answering, None, "item-6", k=100).fallback == "model_failed"
     assert ask(answering, None, "item-3", "item-6", k=3).fallback is None
 

@@ -20,9 +20,10 @@ from typing import Final
 import httpx
 import numpy as np
 
-import durable
 from dataset.query import Timelines
 from dataset.vocabulary import RESERVED, Vocabulary
+from scoring import folder as form_folder
+from scoring.tower import FLATBUFFER, Tower
 from serving import servable
 
 ROOT: Final = Path(__file__).parents[2]
@@ -57,11 +58,11 @@ def write(folder: Path) -> None:
     """Writes the servable; user "ann" has taken item-0 and item-1, "bob" nothing, and "7" item-4."""
     size = ITEMS + len(RESERVED)
     folder.mkdir(parents=True)
-    tower = [sys.executable, "-c", TOWER_PROGRAM, str(folder / servable.TOWER), str(size), str(BROKEN + len(RESERVED))]
-    subprocess.run(tower, check=True, capture_output=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
-    np.save(folder / servable.VECTORS, np.eye(size, dtype=np.float32))
-    manifest = {"format": 1, "name": "tiny", "history_length": 5, "embedding_dim": size, "items": size}
-    durable.write_json(folder / servable.MANIFEST, {**manifest, "freeze": FREEZE})
+    path = folder / FLATBUFFER
+    program = [sys.executable, "-c", TOWER_PROGRAM, str(path), str(size), str(BROKEN + len(RESERVED))]
+    subprocess.run(program, check=True, capture_output=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    tower = Tower(np.frombuffer(path.read_bytes(), np.uint8), np.eye(size, dtype=np.float32), None, 5)
+    form_folder.write(folder, tower, model="tiny", name="tiny", items=size, freeze=FREEZE)
     catalogue = np.arange(size) >= len(RESERVED)
     catalogue[HIDDEN + len(RESERVED)] = False
     servable.write_data(

@@ -16,13 +16,17 @@ import digest
 import params
 from models.variants import PARENT, Variants
 from promotion.registry import Registry
+from tasks.steps import PER_MODEL
 from tests.shop import settings, shop, write
 
 ROOT = Path(__file__).parents[2]
+MODELS = ["two-tower", "item-knn", "popularity"]
+TWO_TOWER: dict[str, Any] = {"embedding_dim": 32, "hidden_units": [32], "batch_size": 64}
 SMALL: dict[str, dict[str, Any]] = {
-    "train": {"embedding_dim": 32, "hidden_units": [32], "epochs": 2, "batch_size": 64},
+    "train": {"epochs": 2},
+    "blend": {"parts": ["two-tower", "item-knn"]},
     "compress": {"fine_tune_epochs": 1},
-    "evaluate": {"bootstrap_samples": 50},
+    "evaluate": {"bootstrap_samples": 50, "baselines": ["popularity", "item-knn"]},
     "promote": {
         "bootstrap_samples": 50,
         "min_queries": 50,
@@ -40,6 +44,8 @@ SMALL: dict[str, dict[str, Any]] = {
 def project(folder: Path, **changes: dict[str, Any]) -> Path:
     """A folder with params.yaml; whatever runs in it uses this repository's code."""
     whole: dict[str, Any] = msgspec.to_builtins(settings(params.load(ROOT / "params.yaml")), enc_hook=str)
+    whole["models"] = MODELS
+    whole["train"]["models"]["two-tower"] |= TWO_TOWER | changes.pop("two-tower", {})
     for section, values in [*SMALL.items(), *changes.items()]:
         whole[section] |= values
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,16 +53,17 @@ def project(folder: Path, **changes: dict[str, Any]) -> Path:
     return folder
 
 
-def step(folder: Path, name: str) -> "subprocess.CompletedProcess[str]":
+def step(folder: Path, *name: str) -> "subprocess.CompletedProcess[str]":
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tasks", name]
+    command = [sys.executable, "-m", "tasks", *name]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def run(folder: Path, *names: str) -> None:
     for name in names:
-        done = step(folder, name)
-        assert done.returncode == 0, done.stderr
+        for model in MODELS if name in PER_MODEL else [""]:
+            done = step(folder, *filter(None, (name, model)))
+            assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +78,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = project(tmp_path_factory.mktemp("done"))
     (folder / "data").symlink_to(data)
-    run(folder, "train", "compress", "evaluate", "promote")
+    run(folder, "train", "compress", "blend", "evaluate", "promote")
     return folder
 
 
 def test_the_same_seed_gives_the_same_bytes(done: Path, data: Path, tmp_path: Path) -> None:
     again = project(tmp_path)
     (again / "data").symlink_to(data)
-    run(again, "train", "compress", "evaluate")
-    for name in ("model", "variants", "evaluation"):
+    run(again, "train", "compress", "blend", "evaluate")
+    for name in ("model", "variants", "blend", "evaluation"):
         assert digest.of_files(again / "artifacts" / name) == digest.of_files(done / "artifacts" / name), name
 
 
@@ -88,13 +95,13 @@ def test_another_seed_gives_another_model(done: Path, data: Path, tmp_path: Path
     whole = yaml.safe_load((other / "params.yaml").read_text())
     (other / "params.yaml").write_text(yaml.safe_dump(whole | {"seed": 8}))
     (other / "data").symlink_to(data)
-    run(other, "train")
-    weights = "artifacts/model/final/weights.npz"
+    assert step(other, "train", "two-tower").returncode == 0
+    weights = "artifacts/model/two-tower/final/weights.npz"
     assert digest.of_file(other / weights) != digest.of_file(done / weights)
 
 
 def test_every_contestant_is_measured(done: Path) -> None:
-    outcome = Variants.read(done / "artifacts/variants")
+    outcome = Variants.read(done / "artifacts/variants/two-tower")
     found = {variant.name: variant for variant in outcome.measured}
     assert list(found) == [PARENT, "int8", "control", "pruned", "pruned-int8"]
     assert found["int8"].size_bytes < found[PARENT].size_bytes / 2
@@ -106,7 +113,7 @@ def test_every_contestant_is_measured(done: Path) -> None:
 def test_every_query_has_its_results(done: Path) -> None:
     table = pq.read_table(done / "artifacts/evaluation/per_query.parquet")
     subjects = set(table["subject"].to_pylist())
-    assert {"int8", "popularity", "recent-popularity", "item-knn"} <= subjects
+    assert {"two-tower", "two-tower-int8", "popularity", "item-knn", "blend", "blend-compressed"} <= subjects
     assert len(table) == len(subjects) * (np.asarray(table["query"]).max() + 1)
     metrics = sorted(path.stem for path in (done / "artifacts/evaluation/metrics").iterdir())
     assert metrics == sorted(subjects)
@@ -115,7 +122,7 @@ def test_every_query_has_its_results(done: Path) -> None:
 def test_the_first_challenger_meets_a_baseline_and_the_second_run_itself(done: Path) -> None:
     decision = msgspec.json.decode((done / "artifacts/reports/decision.json").read_bytes())["decision"]
     assert decision["result"] == "promoted", decision["checks"]
-    assert decision["reference"] in ("popularity", "recent-popularity", "item-knn")
+    assert decision["reference"] in ("popularity", "item-knn")
     with Registry(done / "artifacts/registry") as book:
         before = book.history()
     assert [event.digest for event in before] == [decision["challenger"]]
@@ -132,7 +139,7 @@ def test_a_champion_with_another_vocabulary_is_asked_the_same_queries(done: Path
     (fewer / "data").mkdir()
     for name in ("prepared", "split"):
         (fewer / "data" / name).symlink_to((done / "data" / name).resolve())
-    run(fewer, "featurize", "train", "compress", "evaluate", "promote")
+    run(fewer, "featurize", "train", "compress", "blend", "evaluate", "promote")
     decision = msgspec.json.decode((fewer / "artifacts/reports/decision.json").read_bytes())
     with Registry(done / "artifacts/registry") as book:
         first = book.history()[0]
@@ -141,9 +148,9 @@ def test_a_champion_with_another_vocabulary_is_asked_the_same_queries(done: Path
 
 
 def test_a_loss_that_is_no_number_leaves_nothing(data: Path, tmp_path: Path) -> None:
-    wild = project(tmp_path, train={"learning_rate": 1.0e30})
+    wild = project(tmp_path, **{"two-tower": {"learning_rate": 1.0e30}})
     (wild / "data").symlink_to(data)
-    failed = step(wild, "train")
+    failed = step(wild, "train", "two-tower")
     assert failed.returncode == 1
     assert "the loss became NaN or infinite" in failed.stderr
     assert "Traceback" not in failed.stderr
@@ -159,7 +166,7 @@ def test_pruning_that_does_nothing_is_found_out(done: Path, data: Path, tmp_path
         "    return real(**(settings | {'begin_step': 10**6, 'end_step': 2 * 10**6}))\n"
         "tfmot.sparsity.keras.PolynomialDecay = never\n"
         "from tasks import steps\n"
-        "steps.run('compress', params.load())\n"
+        "steps.run('compress', params.load(), 'two-tower')\n"
     )
     lazy = project(tmp_path)
     (lazy / "data").symlink_to(data)
@@ -170,4 +177,4 @@ def test_pruning_that_does_nothing_is_found_out(done: Path, data: Path, tmp_path
     failed = subprocess.run(command, cwd=lazy, env=environment, capture_output=True, text=True, check=False)
     assert failed.returncode != 0
     assert "NotCompressedError: variant 'pruned'" in failed.stderr
-    assert not (lazy / "artifacts/variants").exists()
+    assert not (lazy / "artifacts/variants/two-tower").exists()

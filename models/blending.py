@@ -1,0 +1,83 @@
+"""Weights of a blend, learned on validation: maximum likelihood of what was taken, under a softmax over the catalogue.
+
+    minimize over w >= 0:  -mean log softmax(sum_j w_j z_j)[target] + l2 |w - w0|^2,      z_j standardized scores
+
+The problem is convex and has a handful of unknowns, so a few thousand queries are enough. w0 is 0 for the weights of
+all histories together, and those for the weights of histories of one length. Wolpert 1992, "Stacked generalization".
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, special
+
+from dataset.query import Floats, Queries
+from dataset.world import Fold
+from scoring.blend import Blend, bucket, standardized
+from scoring.forms import Form
+
+MOST_SCORES = 200_000_000
+"""Scores held at a time: queries are left out to stay below it."""
+FEWEST = 50
+"""Queries below which a bucket keeps the weights of all, as does one that holds them all."""
+
+
+def learn(parts: Sequence[Form], fold: Fold, *, steps: Sequence[int], l2: float, max_queries: int, seed: int) -> Blend:
+    """A blend of `parts`, its weights learned from the fold's questions.
+
+    Args:
+        parts: forms that know nothing of the fold's answers.
+        fold: whose `ask` has the answers.
+        steps: see `scoring.blend.Blend`.
+        l2: see the module's head.
+        max_queries: learned from at most.
+        seed: of the sample.
+    """
+    queries = _sample(fold, len(parts), max_queries, np.random.default_rng(seed))
+    scores = np.stack([standardized(part.scores(queries)) for part in parts])
+    allowed = np.repeat(fold.catalogue[None], len(queries), axis=0)
+    allowed[queries.seen()] = False
+    everywhere = _fit(scores, allowed, queries.target, np.zeros(len(parts)), l2)
+    group = bucket(queries, steps)
+    weights = []
+    for number in range(len(steps)):
+        rows = group == number
+        enough = FEWEST <= rows.sum() < len(queries)
+        weights.append(
+            _fit(scores[:, rows], allowed[rows], queries.target[rows], everywhere, l2) if enough else everywhere
+        )
+    return Blend(parts, list(steps), np.array(weights, np.float32))
+
+
+def _sample(fold: Fold, parts: int, most: int, generator: np.random.Generator) -> Queries:
+    """Queries whose target could be recommended."""
+    answerable = np.flatnonzero(fold.catalogue[fold.ask.target])
+    count = min(len(answerable), most, max(MOST_SCORES // (max(parts, 1) * len(fold.catalogue)), 1))
+    return fold.ask[np.sort(generator.choice(answerable, count, replace=False))]
+
+
+def _fit(
+    scores: Floats,
+    allowed: npt.NDArray[np.bool_],
+    target: npt.NDArray[np.int32],
+    towards: npt.NDArray[np.float64],
+    l2: float,
+) -> npt.NDArray[np.float64]:
+    """[p] the weights; `scores` [p, n, items]."""
+    rows = np.arange(len(target))
+    taken = scores[:, rows, target].astype(np.float64)
+
+    def loss(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        logits = np.where(allowed, np.tensordot(weights.astype(np.float32), scores, axes=1), -np.inf)
+        level = special.logsumexp(logits, axis=1)
+        chance = np.exp(logits - level[:, None])
+        expected = np.einsum("ni,pni->pn", chance, scores)
+        away = weights - towards
+        value = float(np.mean(level - weights @ taken) + l2 * away @ away)
+        return value, (expected - taken).mean(axis=1) + 2 * l2 * away
+
+    start = np.maximum(towards, 1e-3) if towards.any() else np.ones(len(scores))
+    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(scores))
+    weights: npt.NDArray[np.float64] = found.x
+    return weights

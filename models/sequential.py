@@ -1,0 +1,273 @@
+"""Sequential retrieval: a query tower that reads the history event by event, trained on every position of it.
+
+    state       = encoder(history, ages) at the last event before the query            transformer, GRU or LSTM
+    query       = [norm(W1 drop(relu(W2 [state; context])) + W3 state) / temperature ; trend weights(context)]
+    candidate   = [norm(e(item) + content(categories, year))                         ; popularity in each window]
+    score       = query . candidate
+
+The loss is the softmax cross-entropy over the catalogue, or over a sample of it with the logQ correction (Yi et al.
+2019) where the catalogue is large: half of the negatives drawn as they are taken, half evenly (mixed negatives, Yang et
+al. 2020), one sample for a whole batch. Items nobody had taken at a query's moment are no negatives of it. Popularity
+is that of the query's moment in training and that of the freeze when served. Encoder: Kang and McAuley 2018, SASRec
+(arXiv 1808.09781); full softmax: Klenitskiy and Vasilev 2023 (arXiv 2309.07602).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+import tf_keras as keras
+
+from dataset.batches import CandidateFeatures
+from dataset.features import ItemFeatures
+from dataset.query import CONTEXT, Floats, Queries
+from dataset.vocabulary import OOV, PADDING
+from models import device, sequence_data
+from models.architecture import SequenceArchitecture
+from models.attention import MASKED, CausalAttention, Visibility
+from models.fit import Data
+from models.recurrent import Recurrent
+from models.towers import LAYER_SCOPE, MaskedMean, item_embedding
+
+CANDIDATE_INPUTS = ("item", "categories", "year")
+
+
+@keras.utils.register_keras_serializable(LAYER_SCOPE)
+class At(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Rows of the states by flat index, zeros where the index is negative; [b, L, d], [m] -> [m, d]."""
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        """Gathers from `inputs` = (states, index)."""
+        states, index = inputs
+        flat = tf.reshape(states, (-1, states.shape[-1]))
+        found = tf.gather(flat, tf.maximum(index, 0))
+        return found * tf.cast(index >= 0, found.dtype)[:, None]
+
+
+def query_tower(architecture: SequenceArchitecture, embedding: keras.layers.Embedding) -> keras.Model:
+    """(history int32 [b, L] newest first, age int32 [b, L], at int32 [m], context float32 [m, 4]) -> [m, d + w]."""
+    history = keras.Input((None,), dtype=tf.int32, name="history")
+    age = keras.Input((None,), dtype=tf.int32, name="age")
+    at = keras.Input((), dtype=tf.int32, name="at")
+    context = keras.Input((len(CONTEXT),), dtype=tf.float32, name="context")
+    embedded = keras.layers.Dropout(architecture.dropout)(embedding(history))
+    if architecture.encoder == "transformer":
+        states = _transformer(architecture, embedded, history, age)
+    else:
+        states = _recurrent(architecture, embedded, history)
+    state = At(name="at_query")([states, at])
+    vector = _head(architecture, state, context)
+    return keras.Model({"history": history, "age": age, "at": at, "context": context}, vector, name="query_tower")
+
+
+def _transformer(architecture: SequenceArchitecture, x: tf.Tensor, history: tf.Tensor, age: tf.Tensor) -> tf.Tensor:
+    width, dropout = architecture.embedding_dim, architecture.dropout
+    mask, gap = Visibility(name="visibility")([history, age])
+    for block in range(architecture.blocks):
+        normed = keras.layers.LayerNormalization(epsilon=1e-6, name=f"attention_norm_{block}")(x)
+        query, key, value = (
+            keras.layers.Dense(width, use_bias=False, name=f"{part}_{block}")(normed)
+            for part in ("query", "key", "value")
+        )
+        attention = CausalAttention(
+            architecture.half_lives, architecture.history_length, architecture.timed, name=f"attention_{block}"
+        )([query, key, value, mask, gap])
+        attention = keras.layers.Dense(width, name=f"attention_out_{block}")(attention)
+        x = keras.layers.Add()([x, keras.layers.Dropout(dropout)(attention)])
+        normed = keras.layers.LayerNormalization(epsilon=1e-6, name=f"forward_norm_{block}")(x)
+        hidden = keras.layers.Dense(width * architecture.forward_factor, activation="gelu", name=f"forward_{block}")(
+            normed
+        )
+        hidden = keras.layers.Dense(width, name=f"forward_out_{block}")(keras.layers.Dropout(dropout)(hidden))
+        x = keras.layers.Add()([x, keras.layers.Dropout(dropout)(hidden)])
+    return keras.layers.LayerNormalization(epsilon=1e-6, name="last_norm")(x)
+
+
+def _recurrent(architecture: SequenceArchitecture, x: tf.Tensor, history: tf.Tensor) -> tf.Tensor:
+    for block in range(architecture.blocks):
+        x = Recurrent(architecture.encoder, architecture.embedding_dim, name=f"recurrent_{block}")([x, history])
+        x = keras.layers.Dropout(architecture.dropout)(x)
+    return keras.layers.LayerNormalization(epsilon=1e-6, name="last_norm")(x)
+
+
+def _head(architecture: SequenceArchitecture, state: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
+    """[m, d + w]: the query's direction at length 1 / temperature, and the weights of the trends."""
+    both = keras.layers.Concatenate()([state, context])
+    hidden = keras.layers.Dense(architecture.head_units, activation="relu", name="head_hidden")(both)
+    dropped = keras.layers.Dropout(architecture.dropout)(hidden)
+    # Starts at zero, so that it is the encoder's state alone at first.
+    correction = keras.layers.Dense(architecture.embedding_dim, kernel_initializer="zeros", name="head_out")(dropped)
+    vector = keras.layers.Add()([state, correction])
+    if architecture.temperature > 0:
+        unit = keras.layers.UnitNormalization(dtype=tf.float32)(vector)
+        vector = keras.layers.Rescaling(1.0 / architecture.temperature)(unit)
+    if not architecture.trends:
+        return vector
+    weights = keras.layers.Dense(architecture.trends, kernel_initializer="zeros", name="trend_weights")(hidden)
+    return keras.layers.Concatenate(dtype=tf.float32)([vector, weights])
+
+
+def candidate_tower(architecture: SequenceArchitecture, embedding: keras.layers.Embedding) -> keras.Model:
+    """(item int32 [n], categories int32 [n, c], year float32 [n, 1]) -> float32 [n, d]."""
+    item = keras.Input((), dtype=tf.int32, name="item")
+    categories = keras.Input((architecture.categories_per_item,), dtype=tf.int32, name="categories")
+    year = keras.Input((1,), dtype=tf.float32, name="year")
+    inputs = {"item": item, "categories": categories, "year": year}
+    vector = embedding(item)
+    if architecture.content:
+        # Whole ids are dropped, so that the content learns to stand for an item of which nothing else is known.
+        vector = keras.layers.Dropout(architecture.id_dropout, noise_shape=(None, 1))(vector)
+        category = keras.layers.Embedding(architecture.num_categories, 16, name="category_embedding")(categories)
+        both = keras.layers.Concatenate()([MaskedMean(name="category_mean")([category, categories]), year])
+        hidden = keras.layers.Dense(architecture.embedding_dim, activation="relu", name="content_hidden")(both)
+        content = keras.layers.Dense(architecture.embedding_dim, name="content_projection")(hidden)
+        vector = keras.layers.Add()([vector, content])
+    if architecture.temperature > 0:
+        vector = keras.layers.UnitNormalization(dtype=tf.float32)(vector)
+    return keras.Model(inputs, vector, name="candidate_tower")
+
+
+@keras.utils.register_keras_serializable(LAYER_SCOPE)
+class Newest(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Where each row's newest event is, as `At` wants it: [b, L] -> [b]."""
+
+    def call(self, history: tf.Tensor) -> tf.Tensor:
+        """Flat index of the first column, -1 where it is padding."""
+        rows, length = tf.shape(history)[0], tf.shape(history)[1]
+        return tf.where(tf.not_equal(history[:, 0], PADDING), tf.range(rows) * length, sequence_data.NOWHERE)
+
+
+class Sequential(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
+    """Query and candidate tower with the softmax over the catalogue; `models.sequence_data` describes a batch."""
+
+    def __init__(self, architecture: SequenceArchitecture, query: keras.Model, candidate: keras.Model) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.query = query
+        self.candidate = candidate
+
+    def compute_loss(self, batch: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Mean cross-entropy of one batch's queries, a finite scalar.
+
+        Raises:
+            tf.errors.InvalidArgumentError: the loss is NaN or infinite.
+        """
+        query = self.query({name: batch[name] for name in ("history", "age", "at", "context")}, training=training)
+        losses = (
+            self._sampled(query, batch, training) if self.architecture.negatives else self._full(query, batch, training)
+        )
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        mean = tf.nn.compute_average_loss(losses, global_batch_size=tf.shape(losses)[0] * replicas)
+        return tf.debugging.check_numerics(mean, "the training loss")
+
+    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One optimizer step; `minimize` scales the loss when the precision is mixed, as TFRS's own step does not."""
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(batch, training=True)
+        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+        return {"loss": loss}
+
+    def with_query(self, query: keras.Model) -> "Sequential":
+        """The same model with another query tower."""
+        return Sequential(self.architecture, query, self.candidate)
+
+    def data(self, queries: Queries, features: ItemFeatures, *, batch_size: int, seed: int) -> Data:
+        """Batches of windows, cut anew for each epoch."""
+        return sequence_data.data(self.architecture, queries, features, batch_size=batch_size, seed=seed)
+
+    def served(self) -> keras.Model:
+        """The query tower as it is asked: (history, age [b, L], context [b, 4]) -> [b, d + w]."""
+        shape = (self.architecture.history_length,)
+        history = keras.Input(shape, dtype=tf.int32, name="history")
+        age = keras.Input(shape, dtype=tf.int32, name="age")
+        context = keras.Input((len(CONTEXT),), dtype=tf.float32, name="context")
+        at = Newest(name="newest")(history)
+        vector = self.query({"history": history, "age": age, "at": at, "context": context})
+        return keras.Model({"history": history, "age": age, "context": context}, vector, name="served_query_tower")
+
+    def frozen(self, features: CandidateFeatures) -> "Frozen":
+        """What ranks during validation, with the items as they are at one moment."""
+        return Frozen(self, features)
+
+    def item_vectors(self, features: CandidateFeatures) -> Floats:
+        """[num_items, d + w] all items as they are at one moment."""
+        inputs = features.inputs()
+        vectors = self.candidate({name: inputs[name] for name in CANDIDATE_INPUTS}, training=False)
+        trends = features.popularity[:, : self.architecture.trends]
+        return np.concatenate([np.asarray(vectors), trends], axis=1).astype(np.float32)
+
+    def _full(self, query: tf.Tensor, batch: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
+        """[m] cross-entropy over all items."""
+        candidates = self.candidate({name: batch[f"all_{name}"] for name in CANDIDATE_INPUTS}, training=training)
+        popularity = tf.gather(batch["all_popularity"], batch["snapshot"]) if self.architecture.trends else None
+        logits = self._logits(query, candidates, popularity)
+        logits += tf.where(batch["all_birth"][None] < batch["alive"][:, None], 0.0, MASKED)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(batch["target"], logits)
+
+    def _sampled(self, query: tf.Tensor, batch: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
+        """[m] cross-entropy with the sum over all other items estimated from a sample, weighted by 1 / probability."""
+        target, count = batch["target"], self.architecture.negatives
+        negative, expected = _mixed_negatives(batch["all_share"], count)
+        drawn = tf.concat([target, negative], axis=0)
+        inputs = {name: tf.gather(batch[f"all_{name}"], drawn) for name in CANDIDATE_INPUTS}
+        candidates = self.candidate(inputs, training=training)
+        ours, others = candidates[: tf.shape(target)[0]], candidates[tf.shape(target)[0] :]
+        width = self.architecture.embedding_dim
+        positive = tf.reduce_sum(query[:, :width] * ours, axis=1)
+        popularity = None
+        if self.architecture.trends:
+            then = tf.gather(batch["all_popularity"], batch["snapshot"])
+            popularity = tf.gather(then, negative, axis=1)
+            positive += tf.reduce_sum(query[:, width:] * tf.gather(then, target, batch_dims=1), axis=1)
+        logits = self._logits(query, others, popularity) - tf.math.log(expected)[None]
+        unborn = tf.gather(batch["all_birth"], negative)[None] >= batch["alive"][:, None]
+        hit = target[:, None] == negative[None]
+        logits += tf.where(tf.logical_or(unborn, hit), MASKED, 0.0)
+        return tf.reduce_logsumexp(tf.concat([positive[:, None], logits], axis=1), axis=1) - positive
+
+    def _logits(self, query: tf.Tensor, candidates: tf.Tensor, popularity: tf.Tensor | None) -> tf.Tensor:
+        """[m, n] scores; `popularity` [m, n, w] at each query's moment."""
+        width = self.architecture.embedding_dim
+        logits = tf.matmul(query[:, :width], candidates, transpose_b=True)
+        return logits if popularity is None else logits + tf.einsum("mw,mnw->mn", query[:, width:], popularity)
+
+
+def _mixed_negatives(share: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """`count` items, half drawn by `share` [N] and half evenly, and how often each was to be expected among them."""
+    items = tf.shape(share)[0]
+    taken = tf.random.categorical(tf.math.log(share + 1e-12)[None], count // 2, dtype=tf.int32)[0]
+    even = tf.random.uniform((count - count // 2,), OOV + 1, items, dtype=tf.int32)
+    drawn = tf.concat([taken, even], axis=0)
+    evenly = (count - count // 2) / tf.cast(items - OOV - 1, tf.float32)
+    return drawn, count // 2 * tf.gather(share, drawn) + evenly
+
+
+class Frozen:
+    """A model with its candidates computed once: what ranks during validation."""
+
+    def __init__(self, model: Sequential, features: CandidateFeatures) -> None:
+        self._length = model.architecture.history_length
+        self._items = model.item_vectors(features)
+        served = model.served()
+        self._served = tf.function(lambda inputs: served(inputs, training=False), reduce_retracing=True)
+
+    def scores(self, queries: Queries) -> Floats:
+        """[n, num_items]."""
+        inputs: dict[str, Any] = {name: tf.constant(value) for name, value in queries.inputs(self._length).items()}
+        scores: Floats = self._served(inputs).numpy() @ self._items.T
+        return scores
+
+
+def build(architecture: SequenceArchitecture, *, mixed_precision: bool = False) -> Sequential:
+    """A model with fresh weights, the item embedding shared by both towers.
+
+    Args:
+        architecture: its shape.
+        mixed_precision: the towers compute in float16; weights, vectors and the loss are float32 all the same.
+    """
+    with device.precision(mixed=mixed_precision):
+        embedding = item_embedding(architecture.num_items, architecture.embedding_dim)
+        query, candidate = query_tower(architecture, embedding), candidate_tower(architecture, embedding)
+    return Sequential(architecture, query, candidate)

@@ -1,0 +1,73 @@
+"""Retrieval models on disk: architecture.json, weights.npz, no pickle. Whatever kind a folder holds is what is read."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import durable
+from models import architecture, retrieval, sequential
+from models.architecture import Architecture, SequenceArchitecture
+from models.retrieval import Retrieval
+from models.sequential import Sequential
+
+Retriever = Retrieval | Sequential
+"""A neural model: a query tower and a candidate tower, as functional Keras models, under a TFRS model."""
+
+
+class WeightsError(ValueError):
+    """Stored weights do not fit the architecture they lie beside."""
+
+
+def build(shape: Architecture | SequenceArchitecture, *, mixed_precision: bool = False) -> Retriever:
+    """A model with fresh weights.
+
+    Args:
+        shape: its architecture.
+        mixed_precision: the towers compute in float16; weights, vectors and the loss are float32 all the same.
+    """
+    if isinstance(shape, Architecture):
+        return retrieval.build(shape, mixed_precision=mixed_precision)
+    return sequential.build(shape, mixed_precision=mixed_precision)
+
+
+def weights(model: Retriever) -> dict[str, npt.NDArray[Any]]:
+    """Every weight by tower and layer, the shared embedding once, as arrays of their own."""
+    named = {
+        f"{tower.name}/{layer.name}/{position}": value
+        for tower in (model.query, model.candidate)
+        for layer in tower.layers
+        for position, value in enumerate(layer.get_weights())
+    }
+    shared = [name for name in named if name.startswith("candidate_tower/item_embedding/")]
+    return {name: value for name, value in named.items() if name not in shared}
+
+
+def write(model: Retriever, folder: Path) -> None:
+    """Writes architecture.json and weights.npz (no pickle; the bytes depend on the values alone)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    architecture.write(model.architecture, folder / "architecture.json")
+    durable.write_arrays(folder / "weights.npz", weights(model))
+
+
+def read(folder: Path) -> Retriever:
+    """Builds the model that `write` wrote, with weights of its own: changing it never changes another.
+
+    Raises:
+        WeightsError: the weights do not fit the architecture, by name or by shape.
+    """
+    model = build(architecture.read(folder / "architecture.json"))
+    with np.load(folder / "weights.npz", allow_pickle=False) as stored:
+        expected = {(name, value.shape) for name, value in weights(model).items()}
+        found = {(name, stored[name].shape) for name in stored.files}
+        if found != expected:
+            raise WeightsError(
+                f"{folder}/weights.npz must fit its architecture. Differs in: {sorted(found ^ expected)}"
+            )
+        for tower in (model.query, model.candidate):
+            for layer in tower.layers:
+                names = [f"{tower.name}/{layer.name}/{position}" for position in range(len(layer.get_weights()))]
+                if all(name in stored for name in names):
+                    layer.set_weights([stored[name] for name in names])
+    return model

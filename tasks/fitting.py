@@ -1,0 +1,82 @@
+"""Which settings make which model: params meets models. TensorFlow is imported only where a model needs it."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import params
+from dataset.query import DAY_SECONDS
+from dataset.world import Fold, World
+from models.architecture import Architecture, SequenceArchitecture
+from models.baselines import ease, item_knn, popularity
+from scoring.forms import Form
+
+if TYPE_CHECKING:
+    pass
+
+
+def architecture(world: World, settings: params.Neural) -> Architecture | SequenceArchitecture:
+    """A neural model's shape for this data."""
+    items, categories = len(world.items), len(world.categories)
+    per_item, windows = world.features.categories.shape[1], world.features.popularity.shape[2]
+    if isinstance(settings, params.TwoTower):
+        return Architecture(
+            num_items=items,
+            num_categories=categories,
+            categories_per_item=per_item,
+            popularity_windows=windows,
+            history_length=world.history_length,
+            embedding_dim=settings.embedding_dim,
+            hidden_units=settings.hidden_units,
+            half_lives=settings.half_lives,
+            dropout=settings.dropout,
+            temperature=settings.temperature,
+        )
+    return SequenceArchitecture(
+        num_items=items,
+        num_categories=categories,
+        categories_per_item=per_item,
+        trends=windows if settings.trends else 0,
+        history_length=world.history_length,
+        stride=settings.stride,
+        embedding_dim=settings.embedding_dim,
+        encoder=settings.encoder,
+        blocks=settings.blocks,
+        half_lives=settings.half_lives,
+        forward_factor=settings.forward_factor,
+        head_units=settings.head_units,
+        dropout=settings.dropout,
+        id_dropout=settings.id_dropout,
+        content=settings.content,
+        timed=settings.timed,
+        temperature=settings.temperature,
+        negatives=settings.negatives,
+    )
+
+
+def baseline(fold: Fold, num_items: int, settings: params.Baseline) -> Form:
+    """A fitted baseline."""
+    match settings:
+        case params.PopularityModel(window_days=days):
+            window = days * DAY_SECONDS or None
+            return popularity.fit(fold.known, num_items, freeze=fold.freeze, window_seconds=window)
+        case params.ItemKNN():
+            return item_knn.fit(
+                fold.known,
+                num_items,
+                neighbours=settings.neighbours,
+                shrink=settings.shrink,
+                half_life=settings.half_life or np.inf,
+                longest=settings.longest,
+            )
+        case params.Ease():
+            return ease.fit(
+                fold.known,
+                num_items,
+                freeze=fold.freeze,
+                l2=settings.l2,
+                half_life=settings.half_life or np.inf,
+                longest=settings.longest,
+                trend=settings.trend,
+                trend_seconds=settings.trend_days * DAY_SECONDS,
+            )

@@ -1,0 +1,156 @@
+"""Contestants of one model against each other: measured as they would be served, and one chosen by a stated rule.
+
+The rule is applied on validation, with variants of the selection fit: of those whose paired interval against the float
+model stays above -`max_ndcg_loss`, the smallest when gzipped wins. A variant that was trained on is held to the same
+margin against the control as well, or the luck of its extra epochs would pay for what its compression loses, and has to
+save at least `min_saving` of the bytes. The variants that are served are made the same way from the final fit.
+"""
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import durable
+import params
+from dataset.world import Fold, World
+from evaluation.measure import Exam
+from evaluation.metrics import Values
+from evaluation.significance import Bootstrap, Interval
+from models.variants import CONTROL, PARENT, NotCompressedError, Variant, Variants, choose
+from scoring import folder as form_folder
+from scoring.forms import Form
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contestant in the form in which it would be served."""
+
+    name: str
+    form: Form
+    sparsity: float
+    trained_on: bool
+
+
+@dataclass(frozen=True)
+class _Quality:
+    """NDCG@10 on validation."""
+
+    value: float
+    change: Interval
+    """Relative to the float model."""
+    worst_low: float
+    """The lower one of its lower bounds against the float model and, for what was trained on, the control."""
+
+
+def hold(
+    folder: Path,
+    *,
+    model: str,
+    world: World,
+    entries: Callable[[Fold], list[Entry]],
+    uncompressed_bytes: Callable[[], int] | None,
+    rules: params.Compress,
+    settings: params.Evaluate,
+    seed: int,
+) -> Variants:
+    """Makes the contestants of both fits, chooses, and writes a variants folder (see `models.variants`).
+
+    Args:
+        folder: where to.
+        model: whose variants they are.
+        world: the features.
+        entries: makes the contestants of one fit, the float model among them, the same names for both.
+        uncompressed_bytes: what sizes are compared with; the float model's own when None.
+        rules: margin and saving.
+        settings: of the evaluation.
+        seed: of the bootstrap.
+
+    Raises:
+        NotCompressedError: a contestant did not become smaller or sparser as it claims.
+    """
+    candidates = entries(world.selection)
+    quality = _validate(candidates, world, settings, seed)
+    final = entries(world.final)
+    _write(folder / "final", final, model, world.final, len(world.items))
+    measured = [_measured(folder / "final" / entry.name, entry, quality, rules.max_ndcg_loss) for entry in final]
+    sizes = {variant.name: variant for variant in measured}
+    _refuse_no_ops(sizes)
+    winner = choose(measured, min_saving=rules.min_saving)
+    kept = [entry for entry in candidates if entry.name in (winner, PARENT)]
+    _write(folder / "selection", kept, model, world.selection, len(world.items))
+    outcome = Variants(
+        model=model,
+        chosen=winner,
+        savedmodel_bytes=uncompressed_bytes() if uncompressed_bytes else sizes[PARENT].size_bytes,
+        measured=measured,
+    )
+    durable.write_json(folder / "variants.json", outcome)
+    return outcome
+
+
+def _write(folder: Path, entries: list[Entry], model: str, fold: Fold, items: int) -> None:
+    for entry in entries:
+        form_folder.write(
+            folder / entry.name, entry.form, model=model, name=entry.name, items=items, freeze=fold.freeze
+        )
+
+
+def _validate(candidates: list[Entry], world: World, settings: params.Evaluate, seed: int) -> dict[str, _Quality]:
+    """Variant -> what it is worth on validation."""
+    fold = world.selection
+    exam = Exam(
+        queries=fold.ask,
+        catalogue=fold.catalogue,
+        counts=fold.counts,
+        cutoffs=[10],
+        head_share=settings.head_share,
+        cold_history=settings.cold_history,
+        chunk_size=settings.chunk_size,
+    )
+    bootstrap = Bootstrap(settings.bootstrap_samples, settings.confidence, seed)
+    values: dict[str, Values] = {
+        entry.name: exam.per_query(exam.take(entry.form))["ndcg_at_10"] for entry in candidates
+    }
+
+    def change(name: str, reference: str) -> Interval:
+        return bootstrap.relative(values[name], values[reference], fold.ask.user)
+
+    found = {}
+    for entry in candidates:
+        references = (PARENT, CONTROL) if entry.trained_on else (PARENT,)
+        changes = [change(entry.name, reference) for reference in references]
+        worst = min(interval.low for interval in changes)
+        found[entry.name] = _Quality(float(values[entry.name].mean()), changes[0], worst)
+    return found
+
+
+def _measured(folder: Path, entry: Entry, quality: dict[str, _Quality], margin: float) -> Variant:
+    paths = [path for path in sorted(folder.iterdir()) if path.name != form_folder.MANIFEST]
+    data = [path.read_bytes() for path in paths]
+    found = quality[entry.name]
+    return Variant(
+        name=entry.name,
+        trained_on=entry.trained_on,
+        sparsity=entry.sparsity,
+        size_bytes=sum(map(len, data)),
+        gzip_bytes=len(gzip.compress(b"".join(data), 9, mtime=0)),
+        validation_ndcg_at_10=found.value,
+        change=found.change.value,
+        change_low=found.change.low,
+        change_high=found.change.high,
+        within_margin=found.worst_low >= -margin,
+    )
+
+
+def _refuse_no_ops(found: dict[str, Variant]) -> None:
+    """Each claim against the variant that makes none: int8 against float bytes, pruned against gzipped control."""
+    claims = [("int8", PARENT), ("pruned-int8", "pruned")]
+    limits = [(name, found[name].size_bytes, found[of].size_bytes // 2) for name, of in claims if name in found]
+    if "pruned" in found:
+        limits.append(("pruned", found["pruned"].gzip_bytes, found[CONTROL].gzip_bytes - 1))
+    for name, received, limit in limits:
+        if received > limit:
+            raise NotCompressedError(
+                f"variant {name!r}: claims to compress and must have at most {limit} bytes. Received: {received}"
+            )

@@ -1,0 +1,132 @@
+"""Forms on disk and back, and what is refused."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from scipy import sparse
+
+from dataset.query import Queries, Timelines
+from scoring import folder
+from scoring.blend import Blend, standardized
+from scoring.forms import Form, FormError, faded
+from scoring.neighbours import Neighbours
+from scoring.popular import Popular
+from scoring.quantize import quantized
+
+ITEMS = 6
+RNG = np.random.default_rng(4)
+DENSE = RNG.normal(size=(ITEMS, ITEMS)).astype(np.float32)
+BIAS = RNG.normal(size=ITEMS).astype(np.float32)
+SPARSE = sparse.csr_array(np.where(DENSE > 0.3, DENSE, 0))
+LINES = Timelines(np.array([0, 0, 3, 7], np.int64), np.array([2, 3, 4, 5, 2, 5, 3], np.int32), np.arange(7))
+ASKED = Queries(
+    LINES, np.array([0, 1, 2, 2], np.int32), np.array([0, 3, 4, 2]), np.full(4, 99), np.full(4, 2, np.int32)
+)
+NEIGHBOURS = Neighbours(DENSE, BIAS, 2.0, 3)
+FORMS: dict[str, Form] = {
+    "popular": Popular(BIAS),
+    "dense": NEIGHBOURS,
+    "sparse": Neighbours(SPARSE, BIAS, np.inf, 10),
+    "int8": quantized(NEIGHBOURS) or NEIGHBOURS,
+    "blend": Blend([NEIGHBOURS, Popular(BIAS)], [0, 3], np.array([[0, 1], [0.7, 0.3]], np.float32)),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_form_comes_back_and_scores_the_same(name: str, tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        folder.write(tmp_path / place, FORMS[name], model="m", name="v", items=ITEMS, freeze=5)
+    manifest, found = folder.read(tmp_path / "one")
+    assert (manifest.model, manifest.name, manifest.items, manifest.freeze) == ("m", "v", ITEMS, 5)
+    np.testing.assert_array_equal(found.scores(ASKED), FORMS[name].scores(ASKED))
+    assert folder.files(manifest) == {path.name for path in (tmp_path / "one").iterdir()}
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_chunks_do_not_change_scores(name: str) -> None:
+    whole = FORMS[name].scores(ASKED)
+    parts = np.concatenate([FORMS[name].scores(ASKED[row : row + 1]) for row in range(len(ASKED))])
+    np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_fading_by_hand() -> None:
+    # User 2 took 5, 2, 5, 3: ages 3, 2, 1, 0, three of which are read.
+    weights = faded(ASKED[2:3], half_life=1.0, longest=3, items=ITEMS).toarray()
+    assert weights.tolist() == [[0, 0, 0.25, 1, 0, 0.5]]
+    again = faded(ASKED[2:3], half_life=1.0, longest=4, items=ITEMS).toarray()
+    assert again[0, 5] == 0.625
+    once = faded(ASKED[2:3], half_life=1.0, longest=4, items=ITEMS, distinct=True).toarray()
+    assert once[0, 5] == 0.5
+
+
+def test_eight_bits_are_four_times_smaller_and_close() -> None:
+    wide, narrow = (FORMS[name].arrays()["weights"].nbytes for name in ("dense", "int8"))
+    assert narrow == wide / 4
+    np.testing.assert_allclose(FORMS["int8"].scores(ASKED), FORMS["dense"].scores(ASKED), atol=0.05)
+    assert quantized(FORMS["int8"]) is None
+    assert quantized(Popular(BIAS)) is None
+
+
+def test_a_blend_by_hand() -> None:
+    blend = FORMS["blend"].scores(ASKED)
+    linear, popular = standardized(NEIGHBOURS.scores(ASKED)), standardized(Popular(BIAS).scores(ASKED))
+    np.testing.assert_allclose(blend[0], popular[0], rtol=1e-6)
+    np.testing.assert_allclose(blend[1], 0.7 * linear[1] + 0.3 * popular[1], rtol=1e-5)
+    np.testing.assert_allclose(blend[3], popular[3], rtol=1e-6)
+
+
+def test_scores_that_tell_nothing_apart_become_zeros() -> None:
+    rows = standardized(np.array([[3, 3, 3], [1, 2, 3]], np.float32))
+    assert rows[0].tolist() == [0, 0, 0]
+    assert rows[1].mean() == pytest.approx(0, abs=1e-7)
+    assert rows[1].std() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("dense", {"kind": "magic"}, "kind must be one of"),
+        ("dense", {"format": 1}, "format must be 2"),
+        ("dense", {"settings": {}}, "a setting is missing"),
+        ("dense", {"arrays": ["bias"]}, "weights-data: is missing"),
+        ("dense", {"arrays": ["bias", "gone"]}, "cannot be read"),
+        ("blend", {"settings": {"steps": [1, 3], "parts": []}}, "weights: must be finite"),
+    ],
+)
+def test_a_wrong_manifest_is_refused(name: str, change: dict[str, object], says: str, tmp_path: Path) -> None:
+    folder.write(tmp_path, FORMS[name], model="m", name="v", items=ITEMS, freeze=5)
+    path = tmp_path / folder.MANIFEST
+    path.write_bytes(msgspec.json.encode(msgspec.json.decode(path.read_bytes()) | change))
+    with pytest.raises(FormError, match=says):
+        folder.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "value", "says"),
+    [
+        ("dense", "bias", np.full(ITEMS, np.nan, np.float32), "bias: must be finite"),
+        ("dense", "bias", BIAS[:-1], "weights: shape must be"),
+        ("dense", "weights", DENSE[0], "weights: must have 2 dimensions"),
+        ("int8", "scales", BIAS[:-1], "scales: shape must be"),
+        ("sparse", "weights-indices", np.full(SPARSE.nnz, ITEMS, np.int32), "weights: is no sparse matrix"),
+        ("popular", "counts", np.zeros(3, np.int32), "counts: must have 1 dimensions and kind f"),
+        ("blend", "weights", np.ones((1, 2), np.float32), "weights: must be finite"),
+        ("blend", "0-bias", BIAS[:-1], "weights: shape must be"),
+    ],
+)
+def test_a_wrong_array_is_refused(name: str, array: str, value: np.ndarray, says: str, tmp_path: Path) -> None:
+    folder.write(tmp_path, FORMS[name], model="m", name="v", items=ITEMS, freeze=5)
+    np.save(tmp_path / f"{array}.npy", value)
+    with pytest.raises(FormError, match=says):
+        folder.read(tmp_path)
+
+
+def test_pickled_objects_are_refused(tmp_path: Path) -> None:
+    folder.write(tmp_path, FORMS["popular"], model="m", name="v", items=ITEMS, freeze=5)
+    np.save(tmp_path / "counts.npy", np.array([{}], object), allow_pickle=True)
+    with pytest.raises(FormError, match="cannot be read"):
+        folder.read(tmp_path)
