@@ -45,8 +45,8 @@ format: install ## apply ruff's format and safe fixes
 types: install ## mypy, strict
 	mypy .
 
-unit: install ## pytest
-	pytest -q
+unit: install ## pytest, two files at a time
+	pytest -q -n 2 --dist loadfile
 
 repro: install ## the reproducible part alone, the same as `dvc repro`
 	dvc repro
