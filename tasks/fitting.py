@@ -1,6 +1,4 @@
-"""Which settings make which model: params meets models. TensorFlow is imported only where a model needs it."""
-
-from typing import TYPE_CHECKING
+"""Which settings make which model: params meets models. Nothing here imports TensorFlow."""
 
 import numpy as np
 
@@ -10,9 +8,6 @@ from dataset.world import Fold, World
 from models.architecture import Architecture, SequenceArchitecture
 from models.baselines import ease, item_knn, popularity
 from scoring.forms import Form
-
-if TYPE_CHECKING:
-    pass
 
 
 def architecture(world: World, settings: params.Neural) -> Architecture | SequenceArchitecture:
