@@ -100,6 +100,8 @@ class TwoTower(ModelSection, frozen=True, tag="two-tower"):
     temperature: float
     batch_size: int
     learning_rate: float
+    beta_2: float
+    average: float
 
 
 class Sequence(ModelSection, frozen=True, tag="sequence"):
@@ -121,6 +123,8 @@ class Sequence(ModelSection, frozen=True, tag="sequence"):
     negatives: int
     batch_size: int
     learning_rate: float
+    beta_2: float
+    average: float
 
 
 class PopularityModel(ModelSection, frozen=True, tag="popularity"):

@@ -46,9 +46,19 @@ def precision(*, mixed: bool) -> Iterator[None]:
         keras.mixed_precision.set_global_policy(before)
 
 
-def optimizer(learning_rate: float, *, mixed: bool) -> keras.optimizers.Optimizer:
-    """Adam; with mixed precision it scales the loss, so that small gradients do not vanish in float16."""
-    adam = keras.optimizers.Adam(learning_rate)
+def optimizer(
+    learning_rate: float, *, mixed: bool, beta_2: float = 0.999, average: float = 0.0
+) -> keras.optimizers.Optimizer:
+    """Adam; with mixed precision it scales the loss, so that small gradients do not vanish in float16.
+
+    Args:
+        learning_rate: step size.
+        mixed: whether the towers compute in float16.
+        beta_2: how slowly the scale of the gradients is forgotten.
+        average: momentum of an average of the weights over steps, which `models.fit` validates and keeps in place of
+            the weights themselves; 0 for none. Polyak and Juditsky 1992.
+    """
+    adam = keras.optimizers.Adam(learning_rate, beta_2=beta_2, use_ema=average > 0, ema_momentum=average or 0.99)
     return keras.mixed_precision.LossScaleOptimizer(adam) if mixed else adam
 
 

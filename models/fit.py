@@ -75,7 +75,8 @@ def fit(
     """Trains `model` in place.
 
     Args:
-        model: the model; ends with the weights of its best epoch, or of the last one without validation.
+        model: the model; ends with the weights of its best epoch, or of the last one without validation; with
+            their averages where the optimizer keeps such.
         data: batches, see `batches`.
         optimizer: a fresh one.
         epochs: at most this many.
@@ -92,6 +93,7 @@ def fit(
     with tqdm(total=epochs, desc=label, unit="epoch", leave=False) as progress:
         for epoch in range(1, epochs + 1):
             loss = _epoch(model, data, callbacks, label, epoch)
+            raw = _average(model, optimizer)
             metric = validate() if validate else math.nan
             progress.set_postfix(loss=f"{loss:.3f}", **({"validation": f"{metric:.4f}"} if validate else {}))
             progress.update()
@@ -99,9 +101,21 @@ def fit(
                 best, best_weights = Fit(epoch, metric), model.get_weights()
             elif epoch - best.epochs >= patience:
                 break
+            if raw is not None:
+                model.set_weights(raw)
     model.set_weights(best_weights)
     log.info("%s: %d epochs%s", label, best.epochs, f", validation {best.metric:.4f}" if validate else "")
     return best
+
+
+def _average(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[npt.NDArray[np.generic]] | None:
+    """Puts the averages in the weights' place and gives the weights, to go on from; None without averaging."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if not inner.use_ema:
+        return None
+    raw: list[npt.NDArray[np.generic]] = model.get_weights()
+    inner.finalize_variable_values(model.trainable_variables)
+    return raw
 
 
 def _epoch(

@@ -102,7 +102,12 @@ def _neural(
             result = fit(
                 model,
                 data,
-                optimizer=device.optimizer(settings.learning_rate, mixed=shared.mixed_precision),
+                optimizer=device.optimizer(
+                    settings.learning_rate,
+                    mixed=shared.mixed_precision,
+                    beta_2=settings.beta_2,
+                    average=settings.average,
+                ),
                 epochs=epochs,
                 patience=shared.patience,
                 validate=(lambda: validate(model)) if validate else None,

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from models import retrieval
+from models import device, retrieval
 from models.fit import DivergedError, Fit, TooFewExamplesError, batches, fit
 from models.retrieval import Retrieval
 from tests.models import small
@@ -103,6 +103,31 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     for ours, again in zip(found[0], found[1], strict=True):
         np.testing.assert_array_equal(ours, again)
     assert any(not np.array_equal(ours, other) for ours, other in zip(found[0], found[2], strict=True))
+
+
+def test_averages_are_kept_and_training_goes_on_from_the_weights() -> None:
+    def after(epochs: int, average: float) -> list[np.ndarray]:
+        keras.utils.set_random_seed(5)
+        model = retrieval.build(SHAPE)
+        data = batches(small.arrays(32), batch_size=32, seed=1)  # a step an epoch
+        fit(
+            model,
+            data,
+            optimizer=device.optimizer(0.01, mixed=False, average=average),
+            epochs=epochs,
+            patience=epochs,
+            validate=None,
+            label="test",
+        )
+        weights: list[np.ndarray] = model.get_weights()
+        return weights
+
+    keras.utils.set_random_seed(5)
+    first = retrieval.build(SHAPE).get_weights()
+    once, twice = after(1, 0.0), after(2, 0.0)
+    for start, one, two, ours in zip(first, once, twice, after(2, 0.75), strict=True):
+        np.testing.assert_allclose(ours, 0.75**2 * start + 0.75 * 0.25 * one + 0.25 * two, rtol=1e-5, atol=1e-7)
+    assert any(not np.allclose(one, two) for one, two in zip(once, twice, strict=True))
 
 
 def poisoned(name: str, value: float) -> tf.data.Dataset:
