@@ -71,8 +71,9 @@ class Prepare(Section, frozen=True):
 
 
 class Split(Section, frozen=True):
-    """Shares of all interactions, by time, that go to validation and test."""
+    """What validation and test are, see `dataset.split`; the shares are of all interactions, by time, in `temporal`."""
 
+    protocol: Literal["temporal", "leave-one-out"]
     validation_share: float
     test_share: float
 

@@ -21,7 +21,9 @@ OURS: Final = "#1b6ca8"
 OTHERS: Final = "#9aa5b1"
 
 
-def quality(path: Path, rows: Sequence[Row], *, metric: str, ours: set[str], confidence: float) -> None:
+def quality(
+    path: Path, rows: Sequence[Row], *, metric: str, ours: set[str], confidence: float, protocol: str
+) -> None:
     """Each subject's metric with its interval, best at the top."""
     found = sorted(
         (interval.value, subject, interval)
@@ -36,7 +38,7 @@ def quality(path: Path, rows: Sequence[Row], *, metric: str, ours: set[str], con
         axis.barh(place, value, color=colour, xerr=error, capsize=3)
         axis.text(interval.high, place, f"  {value:.4f}", va="center", fontsize=9)
     axis.set_yticks(range(len(found)), [subject for _, subject, _ in found])
-    axis.set_xlabel(f"{metric}, temporal next-item, {confidence:.0%} interval over users")
+    axis.set_xlabel(f"{metric}, {protocol} next-item, {confidence:.0%} interval over users")
     axis.margins(x=0.12)
     _save(figure, path)
 

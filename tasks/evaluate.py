@@ -64,7 +64,14 @@ def evaluate(
         durable.write_json(evaluation / "metrics" / f"{name}.json", found)
     ours = set(scorers) - set(settings.baselines)
     metric = settings.primary_metric
-    plots.quality(evaluation / "plots/quality.png", rows, metric=metric, ours=ours, confidence=settings.confidence)
+    plots.quality(
+        evaluation / "plots/quality.png",
+        rows,
+        metric=metric,
+        ours=ours,
+        confidence=settings.confidence,
+        protocol=world.protocol,
+    )
     shown = [subject(best, outcomes[best].chosen), *(name for name in settings.baselines if name != best)]
     plots.slices(evaluation / "plots/slices.png", rows, metric=metric, subjects=shown)
     plots.fine_slices(evaluation / "plots/fine_slices.png", rows, metric=metric, subjects=shown)

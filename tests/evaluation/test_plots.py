@@ -23,7 +23,7 @@ RANKINGS = {
 
 
 def quality(path: Path, rows: list[Row]) -> None:
-    plots.quality(path, rows, metric="ndcg_at_10", ours={"pruned-int8"}, confidence=0.95)
+    plots.quality(path, rows, metric="ndcg_at_10", ours={"pruned-int8"}, confidence=0.95, protocol="temporal")
 
 
 def slices(path: Path, rows: list[Row]) -> None:
