@@ -35,7 +35,7 @@ def encode(table: pa.Table, *, fit: npt.NDArray[np.bool_], min_item_count: int) 
     users, user = _codes(table[USER])
     names, identity = _codes(table[ITEM])
     time = table[TIMESTAMP].to_numpy().astype(np.int64)
-    items = Vocabulary.of(known_items(names, identity[fit], min_item_count))
+    items = Vocabulary.of(known_items(names, identity[fit].astype(np.int64), min_item_count))
     log = Log(user.astype(np.int32), items.index(names)[identity], identity.astype(np.int64), time)
     return Encoded(log, users, items, names)
 

@@ -21,9 +21,7 @@ OURS: Final = "#1b6ca8"
 OTHERS: Final = "#9aa5b1"
 
 
-def quality(
-    path: Path, rows: Sequence[Row], *, metric: str, ours: set[str], confidence: float, protocol: str
-) -> None:
+def quality(path: Path, rows: Sequence[Row], *, metric: str, ours: set[str], confidence: float, protocol: str) -> None:
     """Each subject's metric with its interval, best at the top."""
     found = sorted(
         (interval.value, subject, interval)

@@ -197,9 +197,7 @@ def _write_meanings(features: Path, plan: Plan, decided: _Split, vocabulary: Voc
     durable.write_json(features / "users.json", plan.encoded.users)
     durable.write_json(features / "titles.json", [""] * len(RESERVED) + titles)
     durable.write_json(features / "freeze.json", plan.cuts)
-    durable.write_json(
-        features / "shape.json", {"history_length": plan.history_length, "protocol": decided.protocol}
-    )
+    durable.write_json(features / "shape.json", {"history_length": plan.history_length, "protocol": decided.protocol})
 
 
 def _write_queries(features: Path, made: _Made) -> dict[str, int]:

@@ -2,6 +2,7 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from dataset.query import DAY_SECONDS, Queries, Timelines
 from dataset.sources.tables import SourceError
 from dataset.timelines import Log
 from dataset.vocabulary import RESERVED
+from dataset.world import World
 from params import Params
 from tasks.steps import REPRODUCIBLE, run
 from tests.shop import Shop, settings, shop, write
@@ -146,6 +148,30 @@ def test_the_queries_hold_the_log_as_it_was_at_their_moments(done: Params) -> No
         past.append(item)
     assert told == expected
     assert min(map(len, told.values())) > 20
+
+
+def test_leave_one_out_holds_the_last_orders_of_each_customer_out(copy: Params) -> None:
+    chosen = msgspec.structs.replace(copy, split=msgspec.structs.replace(copy.split, protocol="leave-one-out"))
+    for name in ("split", "featurize"):
+        run(name, chosen)
+    world = World.read(chosen.paths.features)
+    assert world.protocol == "leave-one-out"
+    orders = pq.read_table(chosen.paths.prepared / "interactions.parquet").to_pandas()
+    taken = orders.drop_duplicates(["user_id", "item_id"]).groupby("user_id")["item_id"].agg(list)
+    asked = {len(items) >= 3 for items in taken}
+    assert asked == {True}
+    for queries, place in ((world.validation, -2), (world.test, -1)):
+        found = {
+            world.users[user]: world.items.ids[item] for user, item in zip(queries.user, queries.target, strict=True)
+        }
+        assert found == {user: items[place] for user, items in taken.items()}
+    for fold, rest in ((world.selection, 2), (world.final, 1)):
+        assert len(fold.learn) == sum(map(len, taken)) - rest * len(taken)
+        assert (np.diff(fold.known.starts)[fold.ask.user] == fold.ask.end).all()
+        assert fold.known.times.max() < fold.freeze
+        assert np.bincount(fold.known.items, minlength=len(world.items)).tolist() == fold.counts.tolist()
+        assert (fold.catalogue == (fold.counts > 0)).all()
+    assert world.selection.features is not world.final.features
 
 
 def test_a_flipped_byte_in_the_raw_folder_is_refused(copy: Params) -> None:

@@ -90,6 +90,23 @@ def test_the_same_seed_gives_the_same_bytes(done: Path, data: Path, tmp_path: Pa
         assert digest.of_files(again / "artifacts" / name) == digest.of_files(done / "artifacts" / name), name
 
 
+def test_leave_one_out_goes_all_the_way_but_to_promotion(tmp_path: Path) -> None:
+    split = {"protocol": "leave-one-out"}
+    folder = project(tmp_path, split=split, featurize={"history_length": 200}, train={"epochs": 1})
+    write(folder / "data/inbox", shop(seed=5, customers=150, products=120, orders=3000), suffix=".csv")
+    run(folder, "ingest", "prepare", "split", "featurize", "train", "compress", "blend", "evaluate")
+    table = pq.read_table(folder / "artifacts/evaluation/per_query.parquet").to_pandas()
+    everybody = table[table["subject"] == "item-knn"]
+    assert everybody["user"].is_unique
+    assert len(everybody) == 150
+    quality = table.groupby("subject")["ndcg_at_10"].mean()
+    assert quality["item-knn"] > quality["popularity"]
+    refused = step(folder, "promote")
+    assert refused.returncode == 1
+    assert "split.protocol must be 'temporal'. Received: 'leave-one-out'" in refused.stderr
+    assert not (folder / "artifacts/registry").exists()
+
+
 def test_another_seed_gives_another_model(done: Path, data: Path, tmp_path: Path) -> None:
     other = project(tmp_path)
     whole = yaml.safe_load((other / "params.yaml").read_text())
