@@ -68,6 +68,9 @@ class Prepare(Section, frozen=True):
     latest_timestamp: str
     max_bad_share: float
     min_weight: float
+    min_user_interactions: int
+    """Users and items with fewer are left out of the log, see `dataset.core`; 0: nobody is."""
+    min_item_interactions: int
 
 
 class Split(Section, frozen=True):

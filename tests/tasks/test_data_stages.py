@@ -150,6 +150,19 @@ def test_the_queries_hold_the_log_as_it_was_at_their_moments(done: Params) -> No
     assert min(map(len, told.values())) > 20
 
 
+def test_the_core_is_what_is_left_of_the_log(copy: Params, tmp_path: Path) -> None:
+    limits = {"min_user_interactions": 20, "min_item_interactions": 30}
+    run("prepare", msgspec.structs.replace(copy, prepare=msgspec.structs.replace(copy.prepare, **limits)))
+    found = pq.read_table(copy.paths.prepared / "interactions.parquet").to_pandas()
+    assert 100 < len(found) < 1500
+    assert found["user_id"].value_counts().min() >= 20
+    assert found["item_id"].value_counts().min() >= 30
+    assert json.loads((copy.paths.prepared / "summary.json").read_bytes())["outside_core"] == 1500 - len(found)
+    limits = {"min_user_interactions": 2000}
+    with pytest.raises(CheckError, match="leave no interaction of 1500"):
+        run("prepare", msgspec.structs.replace(copy, prepare=msgspec.structs.replace(copy.prepare, **limits)))
+
+
 def test_leave_one_out_holds_the_last_orders_of_each_customer_out(copy: Params) -> None:
     chosen = msgspec.structs.replace(copy, split=msgspec.structs.replace(copy.split, protocol="leave-one-out"))
     for name in ("split", "featurize"):
