@@ -198,6 +198,9 @@ class Evaluate(Section, frozen=True):
     baselines: list[str]
     """Models that no other may lose to; the best of them is the reference while there is no champion."""
     recent_popularity_days: int
+    min_group_users: int
+    """Users that a group of the user table must have in the test to be a slice, see `evaluation.groups`."""
+    group_ranges: int
 
 
 class Promote(Section, frozen=True):

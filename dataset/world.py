@@ -46,6 +46,8 @@ class World:
     categories: Vocabulary
     users: list[str]
     """By user index."""
+    user_columns: dict[str, list[str]]
+    """Column of the user table -> what it says, by user index; "" where nothing is known."""
     features: ItemFeatures
     """As they are known for the final fit and the evaluation."""
     selection_features: ItemFeatures
@@ -74,6 +76,7 @@ class World:
             titles=msgspec.json.decode((folder / "titles.json").read_bytes(), type=list[str]),
             categories=Vocabulary.read(folder / "categories.json"),
             users=msgspec.json.decode((folder / "users.json").read_bytes(), type=list[str]),
+            user_columns=msgspec.json.decode((folder / "user_columns.json").read_bytes(), type=dict[str, list[str]]),
             features=features,
             selection_features=features if temporal else ItemFeatures.read(folder / "selection_features.npz"),
             timelines=timelines,

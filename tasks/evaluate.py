@@ -16,6 +16,7 @@ from dataset.query import DAY_SECONDS
 from dataset.world import World
 from evaluation import plots, report
 from evaluation.content import Content
+from evaluation.groups import groups
 from evaluation.measure import Exam
 from evaluation.protocol import Scorer
 from evaluation.significance import Bootstrap
@@ -26,6 +27,8 @@ from scoring import folder as form_folder
 log = logging.getLogger(__name__)
 
 HEADLINE_CUTOFF = 10
+MOST_GROUPS = 8
+"""Slices of categories, and of users by one column, at most: as many as a picture can show."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,9 @@ def content(world: World, settings: params.Evaluate) -> Content:
         category_names=world.categories.ids,
         first_seen=world.features.first_seen,
         recent=popularity.counts(fold.known, len(world.items), freeze=fold.freeze, window_seconds=window),
+        groups=groups(world.user_columns, most=MOST_GROUPS, ranges=settings.group_ranges),
+        min_group_users=settings.min_group_users,
+        most=MOST_GROUPS,
     )
 
 

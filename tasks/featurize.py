@@ -87,6 +87,7 @@ def featurize(*, prepared: Path, split: Path, features: Path, settings: params.F
     made = _temporal(plan) if decided.protocol == "temporal" else _leave_one_out(plan, decided.parts)
     features.mkdir(parents=True, exist_ok=True)
     vocabulary, items = _item_features(prepared, plan, made)
+    durable.write_json(features / "user_columns.json", _user_columns(prepared, plan.encoded.users))
     _write_meanings(features, plan, decided, vocabulary, _item_rows(prepared, plan.encoded.items)[TITLE])
     for name, table in items.items():
         table.write(features / f"{name}.npz")
@@ -165,6 +166,14 @@ def _item_rows(prepared: Path, items: Vocabulary) -> dict[str, list[Any]]:
     place = {name: row for row, name in enumerate(table[ITEM].to_pylist())}
     rows = table.take([place[name] for name in items.ids[len(RESERVED) :]])
     return {name: rows[name].to_pylist() for name in (TITLE, CATEGORIES, YEAR)}
+
+
+def _user_columns(prepared: Path, users: list[str]) -> dict[str, list[str]]:
+    """What the user table says of each user, in index order, by column."""
+    table = pq.read_table(prepared / "users.parquet")
+    place = {name: row for row, name in enumerate(table[USER].to_pylist())}
+    rows = table.take([place[name] for name in users])
+    return {name: rows[name].to_pylist() for name in table.column_names if name != USER}
 
 
 def _item_features(prepared: Path, plan: Plan, made: _Made) -> tuple[Vocabulary, dict[str, ItemFeatures]]:

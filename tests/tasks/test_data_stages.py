@@ -187,6 +187,14 @@ def test_leave_one_out_holds_the_last_orders_of_each_customer_out(copy: Params) 
     assert world.selection.features is not world.final.features
 
 
+def test_the_user_table_is_kept_by_user_index(done: Params) -> None:
+    world = World.read(done.paths.features)
+    customers = shop(seed=4).customers
+    cities = dict(zip(customers["customer"], customers["city"], strict=True))
+    assert world.user_columns == {"city": [cities[user] for user in world.users]}
+    assert set(world.user_columns["city"]) == {"Ulm", "Graz"}
+
+
 def test_a_flipped_byte_in_the_raw_folder_is_refused(copy: Params) -> None:
     expected = digest.of_folder(copy.paths.prepared)
     path = copy.paths.raw / "interactions" / "orders-1.csv"
