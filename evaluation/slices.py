@@ -19,6 +19,9 @@ Mask = npt.NDArray[np.bool_]
 
 KIND_END: Final = ":"
 """What ends the kind in a fine slice's name."""
+GROUP: Final = "group"
+COLUMN_END: Final = "="
+"""What ends the column in the name of a group of users."""
 HISTORY_STEPS: Final = (0, 1, 5, 20, 50, 100, 200)
 """Earlier interactions."""
 AGE_STEPS: Final = (0, 7, 30, 90, 365)
@@ -103,7 +106,7 @@ def by_group(
         names, count = np.unique(labels[asking][labels[asking] != ""], return_counts=True)
         largest = np.argsort(-count, kind="stable")[:most]
         for name in names[largest[count[largest] >= min_users]].tolist():
-            found[f"group{KIND_END}{column}={name}"] = labels[users] == name
+            found[f"{GROUP}{KIND_END}{column}{COLUMN_END}{name}"] = labels[users] == name
     return found
 
 
