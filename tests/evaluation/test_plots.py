@@ -2,7 +2,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.image
-import matplotlib.image
 import numpy as np
 import pytest
 
