@@ -1,7 +1,7 @@
 """`params.yaml` as frozen values: one section a stage, unknown keys refused, units in the names."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import yaml
@@ -81,6 +81,19 @@ class Split(Section, frozen=True):
     test_share: float
 
 
+class Dense(Section, frozen=True):
+    """How items' numbers and texts become features, see `dataset.treatments` and `dataset.texts`."""
+
+    missing: Literal["drop", "median", "mean", "constant", "model"]
+    constant: float
+    neighbours: Annotated[int, msgspec.Meta(ge=1)]
+    normalization: Literal["none", "standard", "robust", "quantile"]
+    text: Literal["none", "tfidf-svd", "sentence-encoder"]
+    text_columns: list[Literal["title", "categories", "text"]]
+    text_components: Annotated[int, msgspec.Meta(ge=1)]
+    components: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Featurize(Section, frozen=True):
     """History length in items, popularity windows and snapshot distance in days."""
 
@@ -88,6 +101,7 @@ class Featurize(Section, frozen=True):
     min_item_count: int
     popularity_windows_days: list[int]
     popularity_snapshot_days: int
+    dense: Dense
 
 
 class ModelSection(Section, frozen=True, tag_field="family"):

@@ -6,7 +6,8 @@ context         float32 [m, 4]   of the query
 target          int32 [m]
 snapshot        int32 [m]        popularity as it was then: row of all_popularity
 alive           int32 [m]        items that anybody had taken by then, in the order of `all_birth`
-all_...                          of all N items: item, categories, year, popularity [snapshots, N, w], birth, share
+all_...                          of all N items: item, categories, year, popularity [snapshots, N, w], birth, share,
+                                 dense where items have such features
 """
 
 from collections.abc import Iterator
@@ -87,7 +88,8 @@ def _epoch(
 def _catalogue(queries: Queries, features: ItemFeatures) -> Batch:
     items = np.arange(len(features.year), dtype=np.int32)
     share = np.bincount(queries.target, minlength=len(items)) / len(queries)
-    return {
+    dense = {"all_dense": features.dense} if features.dense.shape[1] else {}
+    return dense | {
         "all_item": items,
         "all_categories": features.categories,
         "all_year": features.year[:, None],

@@ -4,10 +4,8 @@ In the leave-one-out protocol what is counted over users differs for validation 
 what is known of items before validation, and `known.npz` how much of each timeline is known before either.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,13 +16,15 @@ import params
 from dataset import asfold, asof
 from dataset.asof import Plan
 from dataset.encoding import encode
-from dataset.features import ItemFeatures, Popularity, categories, year
+from dataset.features import ItemFeatures, Popularity
+from dataset.item_content import ItemContent, Recipe, of_items
 from dataset.leakage import Parts, check_held_out, check_point_in_time
 from dataset.query import Longs, Queries, Timelines
-from dataset.schema import CATEGORIES, ITEM, TIMESTAMP, TITLE, USER, YEAR
+from dataset.schema import ITEM, TIMESTAMP, USER
 from dataset.split import PARTS, TEST, VALIDATION, Cuts, Protocol, by_time
 from dataset.timelines import Log
-from dataset.vocabulary import RESERVED, Vocabulary
+from dataset.treatments import Mask, Treatment
+from dataset.vocabulary import RESERVED
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class FeaturizeSummary:
     items: int
     """Known items, the reserved two not counted."""
     categories: int
+    dense: int
+    """Width of the dense features of items: numbers and texts."""
     snapshots: int
     queries: dict[str, int]
     """Part -> queries."""
@@ -86,16 +88,16 @@ def featurize(*, prepared: Path, split: Path, features: Path, settings: params.F
     plan = _plan(prepared, decided, settings)
     made = _temporal(plan) if decided.protocol == "temporal" else _leave_one_out(plan, decided.parts)
     features.mkdir(parents=True, exist_ok=True)
-    vocabulary, items = _item_features(prepared, plan, made)
+    told = _content(prepared, plan, made.count_train > 0, settings.dense)
     durable.write_json(features / "user_columns.json", _user_columns(prepared, plan.encoded.users))
-    _write_meanings(features, plan, decided, vocabulary, _item_rows(prepared, plan.encoded.items)[TITLE])
-    for name, table in items.items():
-        table.write(features / f"{name}.npz")
+    _write_meanings(features, plan, decided, told)
+    _write_items(features, made, told)
     asked = _write_queries(features, made)
     return FeaturizeSummary(
         users=len(plan.encoded.users),
         items=len(plan.encoded.items) - len(RESERVED),
-        categories=len(vocabulary) - len(RESERVED),
+        categories=len(told.vocabulary) - len(RESERVED),
+        dense=told.dense.shape[1],
         snapshots=len(made.final.popularity.snapshot_times),
         queries=asked,
     )
@@ -160,14 +162,6 @@ def _moments(log: Log, cuts: Cuts) -> list[int]:
     return sorted({cuts.validation_start, cuts.test_start, int(test[len(test) // 2])})
 
 
-def _item_rows(prepared: Path, items: Vocabulary) -> dict[str, list[Any]]:
-    """Title, categories and year of the known items, in index order without the reserved two."""
-    table = pq.read_table(prepared / "items.parquet", columns=[ITEM, TITLE, CATEGORIES, YEAR])
-    place = {name: row for row, name in enumerate(table[ITEM].to_pylist())}
-    rows = table.take([place[name] for name in items.ids[len(RESERVED) :]])
-    return {name: rows[name].to_pylist() for name in (TITLE, CATEGORIES, YEAR)}
-
-
 def _user_columns(prepared: Path, users: list[str]) -> dict[str, list[str]]:
     """What the user table says of each user, in index order, by column."""
     table = pq.read_table(prepared / "users.parquet")
@@ -176,35 +170,40 @@ def _user_columns(prepared: Path, users: list[str]) -> dict[str, list[str]]:
     return {name: rows[name].to_pylist() for name in table.column_names if name != USER}
 
 
-def _item_features(prepared: Path, plan: Plan, made: _Made) -> tuple[Vocabulary, dict[str, ItemFeatures]]:
-    """The categories' vocabulary, and name of the file -> features of items as they may be known."""
-    rows = _item_rows(prepared, plan.encoded.items)
-    seen = Counter(name for names in rows[CATEGORIES] for name in names)
-    vocabulary = Vocabulary.of(sorted(seen, key=lambda name: (-seen[name], name)))
-    nothing: list[list[str]] = [[] for _ in RESERVED]
-    table = categories(nothing + rows[CATEGORIES], vocabulary)
-    years = year(np.array([None] * len(RESERVED) + rows[YEAR], np.float64))
-
-    def features(counted: _Counted) -> ItemFeatures:
-        return ItemFeatures(
-            categories=table,
-            year=years,
-            popularity=counted.popularity.values,
-            snapshot_times=counted.popularity.snapshot_times,
-            count_train=made.count_train,
-            count_fit=made.count_fit,
-            first_seen=counted.first_seen,
-        )
-
-    found = {"item_features": features(made.final)}
-    return vocabulary, found if made.selection is None else found | {"selection_features": features(made.selection)}
+def _content(prepared: Path, plan: Plan, fitted: Mask, settings: params.Dense) -> ItemContent:
+    """What the item table says of items; what is learned of it is learned from the `fitted` ones."""
+    treatment = Treatment(settings.missing, settings.constant, settings.neighbours, settings.normalization)
+    recipe = Recipe(
+        treatment=treatment,
+        text=settings.text,
+        text_columns=settings.text_columns,
+        text_components=settings.text_components,
+        components=settings.components,
+    )
+    return of_items(pq.read_table(prepared / "items.parquet"), plan.encoded.items, fitted, recipe)
 
 
-def _write_meanings(features: Path, plan: Plan, decided: _Split, vocabulary: Vocabulary, titles: list[str]) -> None:
+def _write_items(features: Path, made: _Made, told: ItemContent) -> None:
+    """item_features.npz and, where it differs, what is known before validation."""
+    for name, counted in (("item_features", made.final), ("selection_features", made.selection)):
+        if counted is not None:
+            ItemFeatures(
+                categories=told.categories,
+                year=told.year,
+                popularity=counted.popularity.values,
+                snapshot_times=counted.popularity.snapshot_times,
+                count_train=made.count_train,
+                count_fit=made.count_fit,
+                first_seen=counted.first_seen,
+                dense=told.dense,
+            ).write(features / f"{name}.npz")
+
+
+def _write_meanings(features: Path, plan: Plan, decided: _Split, told: ItemContent) -> None:
     plan.encoded.items.write(features / "items.json")
-    vocabulary.write(features / "categories.json")
+    told.vocabulary.write(features / "categories.json")
     durable.write_json(features / "users.json", plan.encoded.users)
-    durable.write_json(features / "titles.json", [""] * len(RESERVED) + titles)
+    durable.write_json(features / "titles.json", told.titles)
     durable.write_json(features / "freeze.json", plan.cuts)
     durable.write_json(features / "shape.json", {"history_length": plan.history_length, "protocol": decided.protocol})
 

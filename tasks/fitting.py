@@ -19,6 +19,7 @@ def architecture(world: World, settings: params.Neural) -> Architecture | Sequen
     """A neural model's shape for this data."""
     items, categories = len(world.items), len(world.categories)
     per_item, windows = world.features.categories.shape[1], world.features.popularity.shape[2]
+    dense = world.features.dense.shape[1]
     if isinstance(settings, params.TwoTower):
         return Architecture(
             num_items=items,
@@ -31,6 +32,7 @@ def architecture(world: World, settings: params.Neural) -> Architecture | Sequen
             half_lives=settings.half_lives,
             dropout=settings.dropout,
             temperature=settings.temperature,
+            dense=dense,
         )
     return SequenceArchitecture(
         num_items=items,
@@ -51,6 +53,7 @@ def architecture(world: World, settings: params.Neural) -> Architecture | Sequen
         timed=settings.timed,
         temperature=settings.temperature,
         negatives=settings.negatives,
+        dense=dense if settings.content else 0,
     )
 
 

@@ -56,6 +56,7 @@ def world(truth: Floats, strength: float, ends: np.ndarray) -> Fold:
         count_train=nothing,
         count_fit=nothing,
         first_seen=nothing,
+        dense=np.zeros((ITEMS, 0), np.float32),
     )
     return Fold("selection", lines, asked, asked, catalogue, np.ones(ITEMS, np.int64), 9, features)
 
