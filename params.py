@@ -120,6 +120,14 @@ class TwoTower(ModelSection, frozen=True, tag="two-tower"):
     learning_rate: float
 
 
+class Augment(Section, frozen=True):
+    """Shares of a training window's events that are changed, see `dataset.augmentation`; 0 changes nothing."""
+
+    crop: float
+    mask: float
+    reorder: float
+
+
 class Sequence(ModelSection, frozen=True, tag="sequence"):
     """A query tower that reads the history event by event; see `models.sequential`."""
 
@@ -132,6 +140,7 @@ class Sequence(ModelSection, frozen=True, tag="sequence"):
     head_units: int
     dropout: float
     id_dropout: float
+    augment: Augment
     content: bool
     timed: bool
     trends: bool

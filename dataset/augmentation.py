@@ -18,9 +18,12 @@ Only training windows are changed, in every epoch anew. A share of 0 does nothin
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from dataset.query import Ints, Longs
 from dataset.vocabulary import OOV, PADDING
+
+Mask = npt.NDArray[np.bool_]
 
 
 class AugmentationError(ValueError):
@@ -54,7 +57,7 @@ class Changed:
     """[b, L]"""
     ages: Ints
     """[b, L]"""
-    askable: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
+    askable: Mask
     """[b, L] whether a query may be answered from an event."""
 
 
@@ -84,14 +87,12 @@ def change(items: Ints, ages: Ints, how: Augmentation, generator: np.random.Gene
     return Changed(items.astype(np.int32), ages.astype(np.int32), askable)
 
 
-def _drawn(most: np.ndarray[tuple[int], np.dtype[np.float64]], generator: np.random.Generator) -> Longs:
+def _drawn(most: npt.NDArray[np.float64], generator: np.random.Generator) -> Longs:
     """[b] whole numbers from 0 to `most`, evenly drawn."""
     return generator.integers(0, np.floor(most).astype(np.int64) + 1)
 
 
-def _reordered(
-    items: Ints, size: Longs, length: Longs, generator: np.random.Generator
-) -> tuple[Ints, np.ndarray[tuple[int, int], np.dtype[np.bool_]]]:
+def _reordered(items: Ints, size: Longs, length: Longs, generator: np.random.Generator) -> tuple[Ints, Mask]:
     """The items with a stretch of `length` [b] shuffled, and [b, L] from where a query could see ahead."""
     column = np.arange(items.shape[1])
     newest = generator.integers(0, size - length + 1)

@@ -8,6 +8,14 @@ import msgspec
 import durable
 
 
+class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Shares by which training windows are changed, see `dataset.augmentation`."""
+
+    crop: float
+    mask: float
+    reorder: float
+
+
 class Architecture(
     msgspec.Struct,
     frozen=True,
@@ -85,6 +93,8 @@ class SequenceArchitecture(
     dense: int = 0
     """Width of the items' dense features, part of the content. Without any, neither the file nor the model knows of
     them."""
+    augment: Augment | None = None
+    """How training windows are changed; None leaves them as they are."""
 
     @property
     def candidate_inputs(self) -> tuple[str, ...]:

@@ -1,5 +1,8 @@
 """Batches for a sequence model: windows cut anew at random places for each epoch, and constants of the catalogue.
 
+Windows may be changed on the way, see `dataset.augmentation`; by chances of their own, so that the cuts and the order
+are the same with and without.
+
 history, age    int32 [b, L]     items and ages of a window, newest first
 at              int32 [m]        flat index into them of the last event before a query, NOWHERE when there is none
 context         float32 [m, 4]   of the query
@@ -16,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from dataset import windows
+from dataset import augmentation, windows
+from dataset.augmentation import Augmentation
 from dataset.features import ItemFeatures
 from dataset.query import CONTEXT, Queries
 from dataset.windows import NOWHERE
@@ -44,7 +48,9 @@ def data(
 
     Raises:
         TooFewExamplesError: there is nothing to learn from.
+        dataset.augmentation.AugmentationError: a share of the augmentation is not 0 or more, or not below 1.
     """
+    _augmentation(architecture)
     queries = queries[queries.known()]
     if len(queries) == 0:
         raise TooFewExamplesError("training must have at least one query with a known item. Received: 0")
@@ -71,18 +77,31 @@ def _epoch(
 ) -> Iterator[Batch]:
     cut = windows.windows(queries, architecture.history_length, stride=architecture.stride, generator=generator)
     births = np.sort(features.first_seen)
+    how, chance = _augmentation(architecture), generator.spawn(1)[0]
     for rows, asked in windows.batches(cut, batch_size=batch_size, generator=generator):
         history, age = cut.events(rows)
+        at = cut.places(rows, asked, history.shape[1])
+        if how.active:
+            changed = augmentation.change(history, age, how, chance)
+            history, age = changed.items, changed.ages
+            # A query without history is answered from no event, so nothing can have happened to it.
+            kept = (at == NOWHERE) | changed.askable.ravel()[at]
+            asked, at = asked[kept], at[kept]
         some = queries[asked]
         yield {
             "history": history,
             "age": age,
-            "at": cut.places(rows, asked, history.shape[1]),
+            "at": at,
             "context": some.context(),
             "target": some.target,
             "snapshot": features.snapshot(some.time).astype(np.int32),
             "alive": np.searchsorted(births, some.time, side="right").astype(np.int32),
         }
+
+
+def _augmentation(architecture: SequenceArchitecture) -> Augmentation:
+    shares = architecture.augment
+    return Augmentation(shares.crop, shares.mask, shares.reorder) if shares else Augmentation(0.0, 0.0, 0.0)
 
 
 def _catalogue(queries: Queries, features: ItemFeatures) -> Batch:

@@ -7,7 +7,7 @@ import numpy as np
 import params
 from dataset.query import DAY_SECONDS
 from dataset.world import Fold, World
-from models.architecture import Architecture, SequenceArchitecture
+from models.architecture import Architecture, Augment, SequenceArchitecture
 from models.baselines import ease, item_knn, popularity
 from scoring.forms import Form
 
@@ -54,7 +54,15 @@ def architecture(world: World, settings: params.Neural) -> Architecture | Sequen
         temperature=settings.temperature,
         negatives=settings.negatives,
         dense=dense if settings.content else 0,
+        augment=_augment(settings.augment),
     )
+
+
+def _augment(shares: params.Augment) -> Augment | None:
+    """None where nothing is changed, so that such a model is the same as one from before there was a choice."""
+    if shares.crop == shares.mask == shares.reorder == 0:
+        return None
+    return Augment(crop=shares.crop, mask=shares.mask, reorder=shares.reorder)
 
 
 def baseline(fold: Fold, num_items: int, settings: params.Baseline) -> Form:
