@@ -224,6 +224,9 @@ class Evaluate(Section, frozen=True):
     min_group_users: int
     """Users that a group of the user table must have in the test to be a slice, see `evaluation.groups`."""
     group_ranges: int
+    rating_item_shrink: float
+    """Of the predictor that ratings are measured with, see `models.baselines.biases`."""
+    rating_user_shrink: float
 
 
 class Promote(Section, frozen=True):

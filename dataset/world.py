@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from dataset.features import ItemFeatures
 from dataset.query import Longs, Queries, Timelines
+from dataset.ratings import Ratings
 from dataset.split import PARTS, TEST, VALIDATION, Cuts, Protocol
 from dataset.vocabulary import Vocabulary
 
@@ -57,6 +58,8 @@ class World:
     validation: Queries
     test: Queries
     cuts: Cuts
+    ratings: Ratings
+    """Of all parts; none when the log has no weights."""
     protocol: Protocol
     """What `validation` and `test` are, see `dataset.split`."""
     known: Mapping[str, Longs] | None
@@ -84,6 +87,7 @@ class World:
             validation=Queries.read(folder / "validation.npz", timelines),
             test=Queries.read(folder / "test.npz", timelines),
             cuts=msgspec.json.decode((folder / "freeze.json").read_bytes(), type=Cuts),
+            ratings=Ratings.read(folder / "ratings.npz"),
             protocol=shape["protocol"],
             known=None if temporal else _arrays(folder / "known.npz"),
             history_length=shape["history_length"],

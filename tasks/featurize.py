@@ -20,7 +20,8 @@ from dataset.features import ItemFeatures, Popularity
 from dataset.item_content import ItemContent, Recipe, of_items
 from dataset.leakage import Parts, check_held_out, check_point_in_time
 from dataset.query import Longs, Queries, Timelines
-from dataset.schema import ITEM, TIMESTAMP, USER
+from dataset.ratings import Ratings
+from dataset.schema import ITEM, TIMESTAMP, USER, WEIGHT
 from dataset.split import PARTS, TEST, VALIDATION, Cuts, Protocol, by_time
 from dataset.timelines import Log
 from dataset.treatments import Mask, Treatment
@@ -89,6 +90,7 @@ def featurize(*, prepared: Path, split: Path, features: Path, settings: params.F
     made = _temporal(plan) if decided.protocol == "temporal" else _leave_one_out(plan, decided.parts)
     features.mkdir(parents=True, exist_ok=True)
     told = _content(prepared, plan, made.count_train > 0, settings.dense)
+    _ratings(prepared, plan, decided).write(features / "ratings.npz")
     durable.write_json(features / "user_columns.json", _user_columns(prepared, plan.encoded.users))
     _write_meanings(features, plan, decided, told)
     _write_items(features, made, told)
@@ -160,6 +162,13 @@ def _moments(log: Log, cuts: Cuts) -> list[int]:
     """Where the leak guard cuts: both freezes and the middle of the test, all of them times of interactions."""
     test = log.time[log.time >= cuts.test_start]
     return sorted({cuts.validation_start, cuts.test_start, int(test[len(test) // 2])})
+
+
+def _ratings(prepared: Path, plan: Plan, decided: _Split) -> Ratings:
+    """The log's weights."""
+    log = plan.encoded.log
+    weight = pq.read_table(prepared / "interactions.parquet", columns=[WEIGHT])[WEIGHT].to_numpy()
+    return Ratings(log.user, log.item, weight, decided.parts).told()
 
 
 def _user_columns(prepared: Path, users: list[str]) -> dict[str, list[str]]:
