@@ -187,6 +187,46 @@ def test_leave_one_out_holds_the_last_orders_of_each_customer_out(copy: Params) 
     assert world.selection.features is not world.final.features
 
 
+def treated(chosen: Params, **changes: object) -> World:
+    """The world with other settings of the dense features."""
+    dense = msgspec.structs.replace(chosen.featurize.dense, **changes)
+    run("featurize", msgspec.structs.replace(chosen, featurize=msgspec.structs.replace(chosen.featurize, dense=dense)))
+    return World.read(chosen.paths.features)
+
+
+def test_numbers_and_texts_of_items_become_dense_features(tmp_path: Path) -> None:
+    goods = shop(seed=4)
+    products = goods.products.assign(
+        price=goods.products["price"].where(goods.products.index % 5 > 0),
+        launched=pd.array([None if row % 7 == 0 else 2000 + row % 20 for row in range(40)], "Int64"),
+    )
+    chosen = stages(tmp_path, Shop(goods.orders, products, goods.customers), ".parquet")
+    price = dict(zip(products["sku"], products["price"], strict=True))
+
+    world = treated(chosen, text="none", normalization="none", missing="drop")
+    names, dense = world.items.ids[2:], world.features.dense
+    expected = np.array([price[name] for name in names])
+    assert dense.shape == (42, 2)
+    assert dense[2:, 0].tolist() == np.nan_to_num(expected).astype(np.float32).tolist()
+    assert dense[2:, 1].tolist() == np.isnan(expected).tolist()
+    assert (world.features.year[2:] == 0).sum() == 6
+
+    world = treated(chosen, text="none", normalization="none", missing="median")
+    assert world.features.dense.shape == (42, 1)
+    # All 40 products are sold before validation, so the median is that of them all.
+    assert (world.features.count_train[2:] > 0).all()
+    assert np.unique(world.features.dense[2:][np.isnan(expected)]).tolist() == [np.float32(np.nanmedian(expected))]
+    assert (world.features.year[2:] > 0).all()
+
+    for missing in ("mean", "constant", "model"):
+        for normalization in ("standard", "robust", "quantile"):
+            found = treated(chosen, missing=missing, normalization=normalization, text_components=4).features.dense
+            assert found.shape == (42, 5)
+            assert np.isfinite(found).all()
+            assert np.linalg.norm(found[2:, 1:], axis=1).tolist() == pytest.approx([1] * 40, abs=1e-5)
+    assert treated(chosen, components=3).features.dense.shape == (42, 3)
+
+
 def test_the_user_table_is_kept_by_user_index(done: Params) -> None:
     world = World.read(done.paths.features)
     customers = shop(seed=4).customers
