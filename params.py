@@ -1,7 +1,7 @@
 """`params.yaml` as frozen values: one section a stage, unknown keys refused, units in the names."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import yaml
@@ -68,13 +68,30 @@ class Prepare(Section, frozen=True):
     latest_timestamp: str
     max_bad_share: float
     min_weight: float
+    min_user_interactions: int
+    """Users and items with fewer are left out of the log, see `dataset.core`; 0: nobody is."""
+    min_item_interactions: int
 
 
 class Split(Section, frozen=True):
-    """Shares of all interactions, by time, that go to validation and test."""
+    """What validation and test are, see `dataset.split`; the shares are of all interactions, by time, in `temporal`."""
 
+    protocol: Literal["temporal", "leave-one-out"]
     validation_share: float
     test_share: float
+
+
+class Dense(Section, frozen=True):
+    """How items' numbers and texts become features, see `dataset.treatments` and `dataset.texts`."""
+
+    missing: Literal["drop", "median", "mean", "constant", "model"]
+    constant: float
+    neighbours: Annotated[int, msgspec.Meta(ge=1)]
+    normalization: Literal["none", "standard", "robust", "quantile"]
+    text: Literal["none", "tfidf-svd", "sentence-encoder"]
+    text_columns: list[Literal["title", "categories", "text"]]
+    text_components: Annotated[int, msgspec.Meta(ge=1)]
+    components: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Featurize(Section, frozen=True):
@@ -84,6 +101,7 @@ class Featurize(Section, frozen=True):
     min_item_count: int
     popularity_windows_days: list[int]
     popularity_snapshot_days: int
+    dense: Dense
 
 
 class ModelSection(Section, frozen=True, tag_field="family"):
@@ -104,6 +122,14 @@ class TwoTower(ModelSection, frozen=True, tag="two-tower"):
     average: float
 
 
+class Augment(Section, frozen=True):
+    """Shares of a training window's events that are changed, see `dataset.augmentation`; 0 changes nothing."""
+
+    crop: float
+    mask: float
+    reorder: float
+
+
 class Sequence(ModelSection, frozen=True, tag="sequence"):
     """A query tower that reads the history event by event; see `models.sequential`."""
 
@@ -116,6 +142,7 @@ class Sequence(ModelSection, frozen=True, tag="sequence"):
     head_units: int
     dropout: float
     id_dropout: float
+    augment: Augment
     content: bool
     timed: bool
     trends: bool
@@ -198,6 +225,12 @@ class Evaluate(Section, frozen=True):
     baselines: list[str]
     """Models that no other may lose to; the best of them is the reference while there is no champion."""
     recent_popularity_days: int
+    min_group_users: int
+    """Users that a group of the user table must have in the test to be a slice, see `evaluation.groups`."""
+    group_ranges: int
+    rating_item_shrink: float
+    """Of the predictor that ratings are measured with, see `models.baselines.biases`."""
+    rating_user_shrink: float
 
 
 class Promote(Section, frozen=True):

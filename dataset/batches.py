@@ -21,6 +21,8 @@ class CandidateFeatures:
     """[n, 1]: scaled year, 0 when unknown."""
     popularity: Floats
     """[n, w]: popularity in each window before the moment."""
+    dense: Floats
+    """[n, d]: numbers and texts; d is 0 where items have neither."""
 
     @classmethod
     def of(cls, features: ItemFeatures, items: Ints, times: npt.NDArray[np.int64]) -> "CandidateFeatures":
@@ -30,6 +32,7 @@ class CandidateFeatures:
             categories=features.categories[items],
             year=features.year[items][:, None],
             popularity=features.popularity[features.snapshot(times), items],
+            dense=features.dense[items],
         )
 
     @classmethod
@@ -39,8 +42,9 @@ class CandidateFeatures:
         return cls.of(features, items, np.full(len(items), time, np.int64))
 
     def inputs(self) -> dict[str, npt.NDArray[np.generic]]:
-        """The candidate tower's inputs by name."""
-        return {name: getattr(self, name) for name in ("item", "categories", "year", "popularity")}
+        """The candidate tower's inputs by name; dense ones only where there are some."""
+        names = ("item", "categories", "year", "popularity", *(("dense",) if self.dense.shape[1] else ()))
+        return {name: getattr(self, name) for name in names}
 
 
 def examples(queries: Queries, features: ItemFeatures, history_length: int) -> dict[str, npt.NDArray[np.generic]]:

@@ -19,23 +19,23 @@ class Encoded:
     users: list[str]
     """User ids in the order of their first interaction; the position is the user's index."""
     items: Vocabulary
-    """Items that were taken often enough before the freeze, the most often taken first, then by id."""
+    """Items that were taken often enough before the test, the most often taken first, then by id."""
     names: list[str]
     """All item ids, in vocabulary or not, by `Log.identity`."""
 
 
-def encode(table: pa.Table, *, freeze: int, min_item_count: int) -> Encoded:
+def encode(table: pa.Table, *, fit: npt.NDArray[np.bool_], min_item_count: int) -> Encoded:
     """Replaces ids by indices.
 
     Args:
         table: user_id, item_id and timestamp of all interactions, in time order.
-        freeze: the vocabulary is made of interactions before this moment.
+        fit: [interactions] the vocabulary is made of these, which are known before the test.
         min_item_count: rarer items are out of vocabulary.
     """
     users, user = _codes(table[USER])
     names, identity = _codes(table[ITEM])
     time = table[TIMESTAMP].to_numpy().astype(np.int64)
-    items = Vocabulary.of(known_items(names, identity[time < freeze], min_item_count))
+    items = Vocabulary.of(known_items(names, identity[fit].astype(np.int64), min_item_count))
     log = Log(user.astype(np.int32), items.index(names)[identity], identity.astype(np.int64), time)
     return Encoded(log, users, items, names)
 

@@ -54,7 +54,10 @@ class ItemFeatures:
     count_fit: Longs
     """[n_items]: interactions before the start of test."""
     first_seen: Longs
-    """[n_items]: time of the first interaction, test included; NEVER when there is none."""
+    """[n_items]: time of the first interaction, NEVER when there is none: of any, those of the test included; in the
+    leave-one-out protocol, of those that may be known."""
+    dense: Floats
+    """[n_items, d]: numeric columns and texts, see `dataset.treatments` and `dataset.texts`; d may be 0."""
 
     def snapshot(self, times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """[n] index of the latest snapshot at or before each time; the first (which is empty) for earlier times."""

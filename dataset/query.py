@@ -2,7 +2,8 @@
 
 Every user has one timeline, their interactions in time order. A query points into it: user u, the first `end`
 interactions of u's timeline, a moment, and offline also the target, the item that was taken at that moment. `end`
-counts interactions strictly before the moment, so that nothing at or after it can be seen through a query.
+counts interactions strictly before the moment, so that nothing at or after it can be seen through a query. (In the
+leave-one-out protocol it counts what stands before the target in the user's timeline, also of the same second.)
 """
 
 from dataclasses import dataclass
@@ -43,6 +44,11 @@ class Timelines:
         kept = np.concatenate([[0], np.cumsum(known)])
         return Timelines(kept[self.starts], self.items[known], self.times[known])
 
+    def first(self, count: Longs) -> "Timelines":
+        """The first `count` [num_users] interactions of each user."""
+        known = np.arange(len(self.items)) < np.repeat(self.starts[:-1] + count, np.diff(self.starts))
+        return Timelines(np.concatenate([[0], np.cumsum(count)]).astype(np.int64), self.items[known], self.times[known])
+
     def write(self, path: Path) -> None:
         """Writes a plain .npz; the bytes depend on the contents alone."""
         durable.write_arrays(path, {"starts": self.starts, "items": self.items, "times": self.times})
@@ -62,7 +68,7 @@ class Queries:
     user: Ints
     """[n]: whose timeline."""
     end: Longs
-    """[n]: how many of the user's interactions lie strictly before the moment."""
+    """[n]: how many of the user's interactions can be seen: those before the moment."""
     time: Longs
     """[n]: the moment, seconds since 1970-01-01 UTC."""
     target: Ints

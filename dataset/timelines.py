@@ -1,9 +1,10 @@
 """From a prepared log to timelines and the queries that point into them.
 
 A query stands for the moment before a user takes an item for the first time: its history is every earlier interaction
-of that user (strictly earlier by timestamp, so that nothing of the same second leaks in), its target the item. Repeated
-takings of an item are no queries, because items a user has already seen are removed from every list. A target that
-is out of vocabulary stays a query: a model cannot get it right, and the metrics must say so.
+of that user (strictly earlier by timestamp, so that nothing of the same second leaks in; in the leave-one-out protocol
+earlier by file order among those of a second), its target the item. Repeated takings of an item are no queries, because
+items a user has already seen are removed from every list. A target that is out of vocabulary stays a query: a model
+cannot get it right, and the metrics must say so.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ class Log:
 
     def before(self, moment: int) -> "Log":
         """What was known just before `moment`."""
-        rows = slice(0, int(np.searchsorted(self.time, moment)))
+        return self[: int(np.searchsorted(self.time, moment))]
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.bool_]) -> "Log":
         return Log(self.user[rows], self.item[rows], self.identity[rows], self.time[rows])
 
 
@@ -45,10 +48,30 @@ def timelines(log: Log, num_users: int) -> Timelines:
 
 def queries(log: Log, lines: Timelines) -> Queries:
     """One query for each first taking of an item by a user, in time order."""
-    pair = log.user.astype(np.int64) * (int(log.identity.max(initial=0)) + 1) + log.identity
-    first = np.sort(np.unique(pair, return_index=True)[1])
+    first = first_takings(log)
     user, time = log.user[first], log.time[first]
     return Queries(lines, user, ends(lines, user, time), time, log.item[first])
+
+
+def queries_in_order(log: Log, lines: Timelines) -> Queries:
+    """The same queries, but what a user took in the same second stands in the history if it stands earlier in the log.
+
+    For leave-one-out, where the last of a second is held out and the others are not.
+    """
+    first = first_takings(log)
+    order = np.argsort(log.user, kind="stable")
+    known = log.item[order] > OOV
+    # How many known ones stand before a row, of all users who come before and of its own.
+    before = np.empty(len(order), np.int64)
+    before[order] = np.cumsum(known) - known
+    user = log.user[first]
+    return Queries(lines, user, before[first] - lines.starts[user], log.time[first], log.item[first])
+
+
+def first_takings(log: Log) -> npt.NDArray[np.int64]:
+    """Rows in which a user takes an item for the first time, ascending."""
+    pair = log.user.astype(np.int64) * (int(log.identity.max(initial=0)) + 1) + log.identity
+    return np.sort(np.unique(pair, return_index=True)[1]).astype(np.int64)
 
 
 def ends(lines: Timelines, user: npt.NDArray[np.int32], time: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

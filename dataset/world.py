@@ -1,5 +1,6 @@
 """The features folder read back: all that training and evaluation start from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy.typing as npt
 
 from dataset.features import ItemFeatures
 from dataset.query import Longs, Queries, Timelines
-from dataset.split import Cuts
+from dataset.ratings import Ratings
+from dataset.split import PARTS, TEST, VALIDATION, Cuts, Protocol
 from dataset.vocabulary import Vocabulary
 
 
@@ -26,11 +28,13 @@ class Fold:
     ask: Queries
     """Validation or test."""
     catalogue: npt.NDArray[np.bool_]
-    """[num_items] what may be recommended."""
+    """[num_items] what may be recommended: what anybody has taken in `known`."""
     counts: Longs
     """[num_items] interactions in `known`."""
     freeze: int
     """Nothing at or after this moment is known, seconds since 1970-01-01 UTC."""
+    features: ItemFeatures
+    """Of items, as they may be known."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,23 @@ class World:
     categories: Vocabulary
     users: list[str]
     """By user index."""
+    user_columns: dict[str, list[str]]
+    """Column of the user table -> what it says, by user index; "" where nothing is known."""
     features: ItemFeatures
+    """As they are known for the final fit and the evaluation."""
+    selection_features: ItemFeatures
+    """As they are known before validation: the same ones in the temporal protocol, where they are read as of then."""
     timelines: Timelines
     train: Queries
     validation: Queries
     test: Queries
     cuts: Cuts
+    ratings: Ratings
+    """Of all parts; none when the log has no weights."""
+    protocol: Protocol
+    """What `validation` and `test` are, see `dataset.split`."""
+    known: Mapping[str, Longs] | None
+    """validation, test -> [num_users] how much of each timeline is known before it; None when that is up to its cut."""
     history_length: int
     """Items of a history that a model reads."""
 
@@ -56,41 +71,50 @@ class World:
     def read(cls, folder: Path) -> "World":
         """Reads a features folder."""
         timelines = Timelines.read(folder / "timelines.npz")
+        shape = msgspec.json.decode((folder / "shape.json").read_bytes())
+        temporal = shape["protocol"] == "temporal"
+        features = ItemFeatures.read(folder / "item_features.npz")
         return cls(
             items=Vocabulary.read(folder / "items.json"),
             titles=msgspec.json.decode((folder / "titles.json").read_bytes(), type=list[str]),
             categories=Vocabulary.read(folder / "categories.json"),
             users=msgspec.json.decode((folder / "users.json").read_bytes(), type=list[str]),
-            features=ItemFeatures.read(folder / "item_features.npz"),
+            user_columns=msgspec.json.decode((folder / "user_columns.json").read_bytes(), type=dict[str, list[str]]),
+            features=features,
+            selection_features=features if temporal else ItemFeatures.read(folder / "selection_features.npz"),
             timelines=timelines,
             train=Queries.read(folder / "train.npz", timelines),
             validation=Queries.read(folder / "validation.npz", timelines),
             test=Queries.read(folder / "test.npz", timelines),
             cuts=msgspec.json.decode((folder / "freeze.json").read_bytes(), type=Cuts),
-            history_length=msgspec.json.decode((folder / "shape.json").read_bytes())["history_length"],
+            ratings=Ratings.read(folder / "ratings.npz"),
+            protocol=shape["protocol"],
+            known=None if temporal else _arrays(folder / "known.npz"),
+            history_length=shape["history_length"],
         )
 
     @property
     def selection(self) -> Fold:
         """What is learned before validation."""
         counts, freeze = self.features.count_train, self.cuts.validation_start
-        return self._fold("selection", self.train, self.validation, counts, freeze)
+        known = self._before(VALIDATION, freeze)
+        catalogue, features = self.selection_features.first_seen < freeze, self.selection_features
+        return Fold("selection", known, self.train, self.validation, catalogue, counts, freeze, features)
 
     @property
     def final(self) -> Fold:
         """What is learned before the test."""
-        return self._fold("final", self.before_test(), self.test, self.features.count_fit, self.cuts.test_start)
+        counts, freeze = self.features.count_fit, self.cuts.test_start
+        known = self._before(TEST, freeze)
+        catalogue, features = self.features.first_seen < freeze, self.features
+        return Fold("final", known, self.before_test(), self.test, catalogue, counts, freeze, features)
 
-    def _fold(self, name: str, learn: Queries, ask: Queries, counts: Longs, freeze: int) -> Fold:
-        known = self.timelines.before(freeze)
-        return Fold(name, known, learn, ask, self.catalogue(freeze), counts, freeze)
-
-    def catalogue(self, freeze: int) -> npt.NDArray[np.bool_]:
-        """[num_items] which items had been taken before the freeze, and so may be recommended."""
-        return self.features.first_seen < freeze
+    def _before(self, part: int, freeze: int) -> Timelines:
+        """What may be known of users when a part is asked."""
+        return self.timelines.before(freeze) if self.known is None else self.timelines.first(self.known[PARTS[part]])
 
     def before_test(self) -> Queries:
-        """Train and validation queries, in time order: what the final fit may learn from."""
+        """Train queries and then validation queries: what the final fit may learn from."""
         return Queries(
             self.timelines,
             *(
@@ -98,3 +122,8 @@ class World:
                 for name in ("user", "end", "time", "target")
             ),
         )
+
+
+def _arrays(path: Path) -> dict[str, Longs]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)

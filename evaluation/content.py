@@ -1,6 +1,6 @@
 """What is known of items and users beside who took what, as far as metrics and slices need it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,10 +32,12 @@ class Content:
     """[num_items] interactions in the last weeks before the freeze: what anybody could recommend."""
     vectors: npt.NDArray[np.floating] | None = None
     """[num_items, d] what the items are about, zeros for an unknown one; None takes their categories instead."""
-    groups: npt.NDArray[np.str_] | None = None
-    """[num_users] each user's group, "" for an unknown one; None makes no slices of users."""
+    groups: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    """Column of the user table -> [num_users] each user's group, "" for an unknown one; see `evaluation.groups`."""
+    min_group_users: int = 1
+    """Users that a group must have among those who ask, or it has no slice."""
     most: int = 8
-    """Slices of categories and of groups, at most."""
+    """Slices of categories, and of groups of one column, at most."""
     directions: Values | sparse.csr_array = field(init=False, repr=False, compare=False)
     """[num_items, d], see `evaluation.lists.diversity`."""
     weights: sparse.csr_array = field(init=False, repr=False, compare=False)
@@ -55,13 +57,13 @@ class Content:
             counts: [num_items] interactions before the freeze.
         """
         target = queries.target
-        found = (
+        return (
             slices.by_history(queries.end)
             | slices.by_age(queries.time, self.first_seen[target])
             | slices.by_popularity(counts[target])
             | slices.by_category(self.categories[target], self.category_names, most=self.most)
+            | slices.by_group(self.groups, queries.user, most=self.most, min_users=self.min_group_users)
         )
-        return found if self.groups is None else found | slices.by_group(self.groups[queries.user], most=self.most)
 
     def _check(self) -> None:
         items = len(self.categories)

@@ -36,7 +36,7 @@ class Exam:
             return
         users = len(self.queries.timelines.starts) - 1
         fits = [("items", len(self.content.categories), len(self.catalogue))]
-        fits += [] if self.content.groups is None else [("users", len(self.content.groups), users)]
+        fits += [("users", len(labels), users) for labels in self.content.groups.values()]
         for what, told, asked in fits:
             if told != asked:
                 raise ContentError(f"content must tell of the exam's {asked} {what}. Received: {told}")

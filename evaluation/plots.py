@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 from evaluation.protocol import Ranking
 from evaluation.report import ALL, Row
 from evaluation.significance import Interval
-from evaluation.slices import KIND_END
+from evaluation.slices import COLUMN_END, GROUP, KIND_END
 
 OURS: Final = "#1b6ca8"
 OTHERS: Final = "#9aa5b1"
 
 
-def quality(path: Path, rows: Sequence[Row], *, metric: str, ours: set[str], confidence: float) -> None:
+def quality(path: Path, rows: Sequence[Row], *, metric: str, ours: set[str], confidence: float, protocol: str) -> None:
     """Each subject's metric with its interval, best at the top."""
     found = sorted(
         (interval.value, subject, interval)
@@ -36,7 +36,7 @@ def quality(path: Path, rows: Sequence[Row], *, metric: str, ours: set[str], con
         axis.barh(place, value, color=colour, xerr=error, capsize=3)
         axis.text(interval.high, place, f"  {value:.4f}", va="center", fontsize=9)
     axis.set_yticks(range(len(found)), [subject for _, subject, _ in found])
-    axis.set_xlabel(f"{metric}, temporal next-item, {confidence:.0%} interval over users")
+    axis.set_xlabel(f"{metric}, {protocol} next-item, {confidence:.0%} interval over users")
     axis.margins(x=0.12)
     _save(figure, path)
 
@@ -64,8 +64,17 @@ def fine_slices(path: Path, rows: Sequence[Row], *, metric: str, subjects: Seque
 
 
 def _kind(group: str) -> str:
-    kind, end, _ = group.partition(KIND_END)
-    return kind if end else ""
+    """What the slices of one panel have in common; "" for a coarse slice."""
+    return _parts(group)[0]
+
+
+def _parts(group: str) -> tuple[str, str]:
+    """Kind and rest of a slice's name; groups of users are of a kind by their column."""
+    kind, end, rest = group.partition(KIND_END)
+    if not end:
+        return "", group
+    column, equals, label = rest.partition(COLUMN_END)
+    return (f"{kind}{KIND_END}{column}", label) if kind == GROUP and equals else (kind, rest)
 
 
 def _bars(axis: Axes, rows: Sequence[Row], *, metric: str, subjects: Sequence[str], kind: str) -> None:
@@ -79,7 +88,7 @@ def _bars(axis: Axes, rows: Sequence[Row], *, metric: str, subjects: Sequence[st
         level = np.array([span.value for span in spans])
         error = np.abs(np.array([(span.low, span.high) for span in spans]).reshape(-1, 2).T - level)
         axis.bar(np.array(places) + position * width, level, width, yerr=error, capsize=2, label=subject)
-    labels = [f"{group.removeprefix(kind + KIND_END)}\n{_queries(found, group):,} queries" for group in groups]
+    labels = [f"{_parts(group)[1]}\n{_queries(found, group):,} queries" for group in groups]
     axis.set_xticks(np.arange(len(groups)) + width * (len(subjects) - 1) / 2, labels, fontsize=9)
     axis.set_ylabel(metric)
 

@@ -6,7 +6,7 @@ which there is no query is there all the same, with nobody inside.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,9 @@ Mask = npt.NDArray[np.bool_]
 
 KIND_END: Final = ":"
 """What ends the kind in a fine slice's name."""
+GROUP: Final = "group"
+COLUMN_END: Final = "="
+"""What ends the column in the name of a group of users."""
 HISTORY_STEPS: Final = (0, 1, 5, 20, 50, 100, 200)
 """Earlier interactions."""
 AGE_STEPS: Final = (0, 7, 30, 90, 365)
@@ -86,17 +89,25 @@ def by_category(categories: Ints, names: Sequence[str], *, most: int) -> dict[st
     return {f"category{KIND_END}{names[index]}": (categories == index).any(axis=1) for index in largest if found[index]}
 
 
-def by_group(labels: npt.NDArray[np.str_], *, most: int) -> dict[str, Mask]:
-    """`group:<label>` for the largest groups of users, by name among equals.
+def by_group(
+    groups: Mapping[str, npt.NDArray[np.str_]], users: npt.NDArray[np.integer], *, most: int, min_users: int
+) -> dict[str, Mask]:
+    """`group:<column>=<label>` for the groups of each column with the most users, by name among equals.
 
     Args:
-        labels: [n] each query's user's; "" for an unknown one, who is in no slice.
-        most: slices at most.
+        groups: column -> [num_users] labels; "" for an unknown one, who is in no slice of this column.
+        users: [n] each query's user.
+        most: slices of one column at most.
+        min_users: a group with fewer users who ask something has no slice: it would be about single persons.
     """
-    names, found = np.unique(labels[labels != ""], return_counts=True)
-    return {
-        f"group{KIND_END}{name}": labels == name for name in names[np.argsort(-found, kind="stable")[:most]].tolist()
-    }
+    found: dict[str, Mask] = {}
+    asking = np.unique(users)
+    for column, labels in groups.items():
+        names, count = np.unique(labels[asking][labels[asking] != ""], return_counts=True)
+        largest = np.argsort(-count, kind="stable")[:most]
+        for name in names[largest[count[largest] >= min_users]].tolist():
+            found[f"{GROUP}{KIND_END}{column}{COLUMN_END}{name}"] = labels[users] == name
+    return found
 
 
 def buckets(kind: str, values: npt.NDArray[np.integer], steps: Sequence[int]) -> dict[str, Mask]:

@@ -8,8 +8,22 @@ import msgspec
 import durable
 
 
+class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Shares by which training windows are changed, see `dataset.augmentation`."""
+
+    crop: float
+    mask: float
+    reorder: float
+
+
 class Architecture(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="two-tower"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="two-tower",
 ):
     """Sizes and constants of the two towers."""
 
@@ -26,10 +40,23 @@ class Architecture(
     """Positions after which an interaction counts half, one for each pooled view of the history."""
     dropout: float
     temperature: float
+    dense: int = 0
+    """Width of the items' dense features. Without any, neither the file nor the model knows of them."""
+
+    @property
+    def candidate_inputs(self) -> tuple[str, ...]:
+        """Names of what the candidate tower reads, see `dataset.batches.CandidateFeatures`."""
+        return ("item", "categories", "year", "popularity", *(("dense",) if self.dense else ()))
 
 
 class SequenceArchitecture(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="sequence"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="sequence",
 ):
     """Sizes and constants of a model that reads the history event by event."""
 
@@ -63,6 +90,16 @@ class SequenceArchitecture(
     """0 leaves vectors at their own length."""
     negatives: int
     """Items of the sampled softmax; 0 is the full softmax."""
+    dense: int = 0
+    """Width of the items' dense features, part of the content. Without any, neither the file nor the model knows of
+    them."""
+    augment: Augment | None = None
+    """How training windows are changed; None leaves them as they are."""
+
+    @property
+    def candidate_inputs(self) -> tuple[str, ...]:
+        """Names of what the candidate tower reads, see `dataset.batches.CandidateFeatures`."""
+        return ("item", "categories", "year", *(("dense",) if self.dense else ()))
 
 
 def write(architecture: "Architecture | SequenceArchitecture", path: Path) -> None:

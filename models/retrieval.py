@@ -23,8 +23,8 @@ from models.fit import Data, batches
 class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
     """Query and candidate tower with their loss.
 
-    A batch is a mapping with history, context, item, categories, year, popularity and probability; see
-    `dataset.batches.examples` for the shapes.
+    A batch is a mapping with history, context, item, categories, year, popularity, dense where items have such
+    features, and probability; see `dataset.batches.examples` for the shapes.
     """
 
     def __init__(self, architecture: Architecture, query: keras.Model, candidate: keras.Model) -> None:
@@ -46,7 +46,7 @@ class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         """
         query = self.query({name: batch[name] for name in ("history", "context")}, training=training)
         candidate = self.candidate(
-            {name: batch[name] for name in ("item", "categories", "year", "popularity")}, training=training
+            {name: batch[name] for name in self.architecture.candidate_inputs}, training=training
         )
         # FactorizedTopK inside the training step costs twelve times the epoch: quality is measured outside.
         losses = self.task(
@@ -94,7 +94,9 @@ class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
 
     def item_vectors(self, features: CandidateFeatures) -> Floats:
         """Unit vectors of all items as they are at one moment, float32 [num_items, d]."""
-        return np.asarray(self.candidate(features.inputs(), training=False))
+        inputs = features.inputs()
+        names = self.architecture.candidate_inputs
+        return np.asarray(self.candidate({name: inputs[name] for name in names}, training=False))
 
 
 class Frozen:

@@ -1,12 +1,16 @@
 """Batches for a sequence model: windows cut anew at random places for each epoch, and constants of the catalogue.
 
+Windows may be changed on the way, see `dataset.augmentation`; by chances of their own, so that the cuts and the order
+are the same with and without.
+
 history, age    int32 [b, L]     items and ages of a window, newest first
 at              int32 [m]        flat index into them of the last event before a query, NOWHERE when there is none
 context         float32 [m, 4]   of the query
 target          int32 [m]
 snapshot        int32 [m]        popularity as it was then: row of all_popularity
 alive           int32 [m]        items that anybody had taken by then, in the order of `all_birth`
-all_...                          of all N items: item, categories, year, popularity [snapshots, N, w], birth, share
+all_...                          of all N items: item, categories, year, popularity [snapshots, N, w], birth, share,
+                                 dense where items have such features
 """
 
 from collections.abc import Iterator
@@ -15,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from dataset import windows
+from dataset import augmentation, windows
+from dataset.augmentation import Augmentation
 from dataset.features import ItemFeatures
 from dataset.query import CONTEXT, Queries
 from dataset.windows import NOWHERE
@@ -43,7 +48,9 @@ def data(
 
     Raises:
         TooFewExamplesError: there is nothing to learn from.
+        dataset.augmentation.AugmentationError: a share of the augmentation is not 0 or more, or not below 1.
     """
+    _augmentation(architecture)
     queries = queries[queries.known()]
     if len(queries) == 0:
         raise TooFewExamplesError("training must have at least one query with a known item. Received: 0")
@@ -70,13 +77,21 @@ def _epoch(
 ) -> Iterator[Batch]:
     cut = windows.windows(queries, architecture.history_length, stride=architecture.stride, generator=generator)
     births = np.sort(features.first_seen)
+    how, chance = _augmentation(architecture), generator.spawn(1)[0]
     for rows, asked in windows.batches(cut, batch_size=batch_size, generator=generator):
         history, age = cut.events(rows)
+        at = cut.places(rows, asked, history.shape[1])
+        if how.active:
+            changed = augmentation.change(history, age, how, chance)
+            history, age = changed.items, changed.ages
+            # A query without history is answered from no event, so nothing can have happened to it.
+            kept = (at == NOWHERE) | changed.askable.ravel()[at]
+            asked, at = asked[kept], at[kept]
         some = queries[asked]
         yield {
             "history": history,
             "age": age,
-            "at": cut.places(rows, asked, history.shape[1]),
+            "at": at,
             "context": some.context(),
             "target": some.target,
             "snapshot": features.snapshot(some.time).astype(np.int32),
@@ -84,10 +99,16 @@ def _epoch(
         }
 
 
+def _augmentation(architecture: SequenceArchitecture) -> Augmentation:
+    shares = architecture.augment
+    return Augmentation(shares.crop, shares.mask, shares.reorder) if shares else Augmentation(0.0, 0.0, 0.0)
+
+
 def _catalogue(queries: Queries, features: ItemFeatures) -> Batch:
     items = np.arange(len(features.year), dtype=np.int32)
     share = np.bincount(queries.target, minlength=len(items)) / len(queries)
-    return {
+    dense = {"all_dense": features.dense} if features.dense.shape[1] else {}
+    return dense | {
         "all_item": items,
         "all_categories": features.categories,
         "all_year": features.year[:, None],

@@ -2,7 +2,7 @@
 
     state       = encoder(history, ages) at the last event before the query            transformer, GRU or LSTM
     query       = [norm(W1 drop(relu(W2 [state; context])) + W3 state) / temperature ; trend weights(context)]
-    candidate   = [norm(e(item) + content(categories, year))                         ; popularity in each window]
+    candidate   = [norm(e(item) + content(categories, year, dense))                  ; popularity in each window]
     score       = query . candidate
 
 The loss is the softmax cross-entropy over the catalogue, or over a sample of it with the logQ correction (Yi et al.
@@ -30,8 +30,6 @@ from models.attention import MASKED, CausalAttention, Visibility
 from models.fit import Data
 from models.recurrent import Recurrent
 from models.towers import LAYER_SCOPE, MaskedMean, item_embedding
-
-CANDIDATE_INPUTS = ("item", "categories", "year")
 
 
 @keras.utils.register_keras_serializable(LAYER_SCOPE)
@@ -110,17 +108,24 @@ def _head(architecture: SequenceArchitecture, state: tf.Tensor, context: tf.Tens
 
 
 def candidate_tower(architecture: SequenceArchitecture, embedding: keras.layers.Embedding) -> keras.Model:
-    """(item int32 [n], categories int32 [n, c], year float32 [n, 1]) -> float32 [n, d]."""
+    """(item int32 [n], categories int32 [n, c], year float32 [n, 1]) -> float32 [n, d].
+
+    Items that have dense features (numbers, texts) bring them as well, float32 [n, w], as part of the content.
+    """
     item = keras.Input((), dtype=tf.int32, name="item")
     categories = keras.Input((architecture.categories_per_item,), dtype=tf.int32, name="categories")
     year = keras.Input((1,), dtype=tf.float32, name="year")
     inputs = {"item": item, "categories": categories, "year": year}
+    if architecture.dense:
+        inputs["dense"] = keras.Input((architecture.dense,), dtype=tf.float32, name="dense")
     vector = embedding(item)
     if architecture.content:
         # Whole ids are dropped, so that the content learns to stand for an item of which nothing else is known.
         vector = keras.layers.Dropout(architecture.id_dropout, noise_shape=(None, 1))(vector)
         category = keras.layers.Embedding(architecture.num_categories, 16, name="category_embedding")(categories)
-        both = keras.layers.Concatenate()([MaskedMean(name="category_mean")([category, categories]), year])
+        told = [MaskedMean(name="category_mean")([category, categories]), year]
+        told += [inputs["dense"]] if architecture.dense else []
+        both = keras.layers.Concatenate()(told)
         hidden = keras.layers.Dense(architecture.embedding_dim, activation="relu", name="content_hidden")(both)
         content = keras.layers.Dense(architecture.embedding_dim, name="content_projection")(hidden)
         vector = keras.layers.Add()([vector, content])
@@ -194,13 +199,15 @@ class Sequential(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
     def item_vectors(self, features: CandidateFeatures) -> Floats:
         """[num_items, d + w] all items as they are at one moment."""
         inputs = features.inputs()
-        vectors = self.candidate({name: inputs[name] for name in CANDIDATE_INPUTS}, training=False)
+        vectors = self.candidate({name: inputs[name] for name in self.architecture.candidate_inputs}, training=False)
         trends = features.popularity[:, : self.architecture.trends]
         return np.concatenate([np.asarray(vectors), trends], axis=1).astype(np.float32)
 
     def _full(self, query: tf.Tensor, batch: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
         """[m] cross-entropy over all items."""
-        candidates = self.candidate({name: batch[f"all_{name}"] for name in CANDIDATE_INPUTS}, training=training)
+        candidates = self.candidate(
+            {name: batch[f"all_{name}"] for name in self.architecture.candidate_inputs}, training=training
+        )
         popularity = tf.gather(batch["all_popularity"], batch["snapshot"]) if self.architecture.trends else None
         logits = self._logits(query, candidates, popularity)
         logits += tf.where(batch["all_birth"][None] < batch["alive"][:, None], 0.0, MASKED)
@@ -211,7 +218,7 @@ class Sequential(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         target, count = batch["target"], self.architecture.negatives
         negative, expected = _mixed_negatives(batch["all_share"], count)
         drawn = tf.concat([target, negative], axis=0)
-        inputs = {name: tf.gather(batch[f"all_{name}"], drawn) for name in CANDIDATE_INPUTS}
+        inputs = {name: tf.gather(batch[f"all_{name}"], drawn) for name in self.architecture.candidate_inputs}
         candidates = self.candidate(inputs, training=training)
         ours, others = candidates[: tf.shape(target)[0]], candidates[tf.shape(target)[0] :]
         width = self.architecture.embedding_dim

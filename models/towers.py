@@ -2,7 +2,7 @@
 
     query_vector(h, c)     = norm(W2 drop(relu(W1 [p; c])) + W3 p),   p = [p_1 .. p_m]
     p_j                    = sum_i softmax-like w_j(i) e(h_i),        w_j(i) starts as .5^(i / half_life_j)
-    candidate_vector(item) = norm(e(item) + V2 relu(V1 [categories; year; popularity]))
+    candidate_vector(item) = norm(e(item) + V2 relu(V1 [categories; year; popularity; dense]))
 
 h is the history, newest first, c the context, e the item embedding that both towers share. Pooling over several
 learned half-lives is what lets the model tell "just now" from "usually": on MovieLens the recency of the history is
@@ -100,18 +100,25 @@ def query_tower(architecture: Architecture, embedding: keras.layers.Embedding) -
 
 
 def candidate_tower(architecture: Architecture, embedding: keras.layers.Embedding) -> keras.Model:
-    """(item int32 [b], categories int32 [b, c], year float32 [b], popularity float32 [b, w]) -> unit vectors [b, d]."""
+    """(item int32 [b], categories int32 [b, c], year float32 [b], popularity float32 [b, w]) -> unit vectors [b, d].
+
+    Items that have dense features (numbers, texts) bring them as well, float32 [b, n].
+    """
     item = keras.Input((), dtype=tf.int32, name="item")
     categories = keras.Input((architecture.categories_per_item,), dtype=tf.int32, name="categories")
     year = keras.Input((1,), dtype=tf.float32, name="year")
     popularity = keras.Input((architecture.popularity_windows,), dtype=tf.float32, name="popularity")
     category_vectors = keras.layers.Embedding(architecture.num_categories, 16, name="category_embedding")(categories)
     mean = MaskedMean(name="category_mean")([category_vectors, categories])
-    content = keras.layers.Concatenate()([mean, year, popularity])
+    inputs = {"item": item, "categories": categories, "year": year, "popularity": popularity}
+    told = [mean, year, popularity]
+    if architecture.dense:
+        inputs["dense"] = keras.Input((architecture.dense,), dtype=tf.float32, name="dense")
+        told.append(inputs["dense"])
+    content = keras.layers.Concatenate()(told)
     content = keras.layers.Dense(architecture.embedding_dim, activation="relu", name="content_hidden")(content)
     content = keras.layers.Dense(architecture.embedding_dim, name="content_projection")(content)
     vector = keras.layers.Add()([embedding(item), content])
-    inputs = {"item": item, "categories": categories, "year": year, "popularity": popularity}
     return keras.Model(inputs, _unit(vector), name="candidate_tower")
 
 

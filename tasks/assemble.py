@@ -20,20 +20,19 @@ def assemble(folder: Path, world: World, model: Path, *, recent_popularity_days:
         model: a variant's folder.
         recent_popularity_days: window of the list that is shown to those of whom nothing is known.
     """
-    freeze = world.cuts.test_start
+    fold = world.final
     for path in model.iterdir():
         shutil.copyfile(path, folder / path.name)
-    users, known = _with_history(world.users, world.timelines.before(freeze))
+    users, known = _with_history(world.users, fold.known)
     window = recent_popularity_days * DAY_SECONDS
-    recent = popularity.counts(known, len(world.items), freeze=freeze, window_seconds=window)
-    catalogue = world.catalogue(freeze)
-    order = np.lexsort([-world.features.count_fit, -recent])
+    recent = popularity.counts(known, len(world.items), freeze=fold.freeze, window_seconds=window)
+    order = np.lexsort([-fold.counts, -recent])
     servable.write_data(
         folder,
         vocabulary=world.items,
         titles=world.titles,
-        catalogue=catalogue,
-        popular=order[catalogue[order]].astype(np.int32),
+        catalogue=fold.catalogue,
+        popular=order[fold.catalogue[order]].astype(np.int32),
         users=users,
         timelines=known,
     )

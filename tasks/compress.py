@@ -74,10 +74,10 @@ def _neural(
     device.prepare(seed=seed, threads=train.threads)
 
     def entries(fold: Fold) -> list[Entry]:
-        items = CandidateFeatures.catalogue(world.features, fold.freeze)
+        items = CandidateFeatures.catalogue(fold.features, fold.freeze)
         made = contestants(
             model / fold.name,
-            lambda model: model.data(fold.learn, world.features, batch_size=chosen.batch_size, seed=seed),
+            lambda model: model.data(fold.learn, fold.features, batch_size=chosen.batch_size, seed=seed),
             sparsity=settings.sparsity,
             epochs=settings.fine_tune_epochs,
             learning_rate=settings.fine_tune_learning_rate,

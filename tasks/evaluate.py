@@ -8,6 +8,7 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 import durable
@@ -16,16 +17,20 @@ from dataset.query import DAY_SECONDS
 from dataset.world import World
 from evaluation import plots, report
 from evaluation.content import Content
+from evaluation.groups import groups
 from evaluation.measure import Exam
 from evaluation.protocol import Scorer
+from evaluation.ratings import rating_errors
 from evaluation.significance import Bootstrap
-from models.baselines import popularity
+from models.baselines import biases, popularity
 from models.variants import PARENT, Variants
 from scoring import folder as form_folder
 
 log = logging.getLogger(__name__)
 
 HEADLINE_CUTOFF = 10
+MOST_GROUPS = 8
+"""Slices of categories, and of users by one column, at most: as many as a picture can show."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class EvaluateSummary:
 def evaluate(
     *, features: Path, variants: Path, blend: Path, evaluation: Path, settings: params.Evaluate, seed: int
 ) -> EvaluateSummary:
-    """Writes per_query.parquet, quality.csv, metrics/ and plots/.
+    """Writes per_query.parquet, quality.csv, metrics/ and plots/; metrics/ratings/ where the log has weights.
 
     Raises:
         evaluation.protocol.ScoreError: a model gives scores that cannot be ranked.
@@ -62,9 +67,18 @@ def evaluate(
     report.write_table(evaluation / "quality.csv", rows)
     for name, found in report.headline(rows, HEADLINE_CUTOFF).items():
         durable.write_json(evaluation / "metrics" / f"{name}.json", found)
+    for name, found in rating_accuracy(world, settings, bootstrap).items():
+        durable.write_json(evaluation / "metrics/ratings" / f"{name}.json", found)
     ours = set(scorers) - set(settings.baselines)
     metric = settings.primary_metric
-    plots.quality(evaluation / "plots/quality.png", rows, metric=metric, ours=ours, confidence=settings.confidence)
+    plots.quality(
+        evaluation / "plots/quality.png",
+        rows,
+        metric=metric,
+        ours=ours,
+        confidence=settings.confidence,
+        protocol=world.protocol,
+    )
     shown = [subject(best, outcomes[best].chosen), *(name for name in settings.baselines if name != best)]
     plots.slices(evaluation / "plots/slices.png", rows, metric=metric, subjects=shown)
     plots.fine_slices(evaluation / "plots/fine_slices.png", rows, metric=metric, subjects=shown)
@@ -114,7 +128,39 @@ def content(world: World, settings: params.Evaluate) -> Content:
         category_names=world.categories.ids,
         first_seen=world.features.first_seen,
         recent=popularity.counts(fold.known, len(world.items), freeze=fold.freeze, window_seconds=window),
+        groups=groups(world.user_columns, most=MOST_GROUPS, ranges=settings.group_ranges),
+        min_group_users=settings.min_group_users,
+        most=MOST_GROUPS,
     )
+
+
+def rating_accuracy(world: World, settings: params.Evaluate, bootstrap: Bootstrap) -> dict[str, dict[str, float]]:
+    """Predictor -> RMSE and MAE of the test's ratings with their bounds; nothing where the log has no weights.
+
+    `biases` is the usual baseline, `mean` says nothing of anyone: what a better one is worth is told by both.
+    """
+    known, asked = world.ratings.fit, world.ratings.test
+    if len(known) == 0:
+        return {}
+    learned = biases.fit(
+        known,
+        num_users=len(world.users),
+        num_items=len(world.items),
+        item_shrink=settings.rating_item_shrink,
+        user_shrink=settings.rating_user_shrink,
+    )
+    predictions = {"biases": learned.predict(asked.user, asked.item), "mean": np.full(len(asked), learned.mean)}
+    found = {
+        name: rating_errors(prediction, asked.weight, asked.user, bootstrap) for name, prediction in predictions.items()
+    }
+    return {
+        name: {
+            f"{metric}{bound}": round(value, 6)
+            for metric, span in metrics.items()
+            for bound, value in (("", span.value), ("_low", span.low), ("_high", span.high))
+        }
+        for name, metrics in found.items()
+    }
 
 
 def subjects(variants: Path, blend: Path) -> dict[str, Scorer]:

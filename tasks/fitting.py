@@ -5,7 +5,7 @@ import numpy as np
 import params
 from dataset.query import DAY_SECONDS
 from dataset.world import Fold, World
-from models.architecture import Architecture, SequenceArchitecture
+from models.architecture import Architecture, Augment, SequenceArchitecture
 from models.baselines import ease, item_knn, popularity
 from scoring.forms import Form
 
@@ -14,6 +14,7 @@ def architecture(world: World, settings: params.Neural) -> Architecture | Sequen
     """A neural model's shape for this data."""
     items, categories = len(world.items), len(world.categories)
     per_item, windows = world.features.categories.shape[1], world.features.popularity.shape[2]
+    dense = world.features.dense.shape[1]
     if isinstance(settings, params.TwoTower):
         return Architecture(
             num_items=items,
@@ -26,6 +27,7 @@ def architecture(world: World, settings: params.Neural) -> Architecture | Sequen
             half_lives=settings.half_lives,
             dropout=settings.dropout,
             temperature=settings.temperature,
+            dense=dense,
         )
     return SequenceArchitecture(
         num_items=items,
@@ -46,7 +48,16 @@ def architecture(world: World, settings: params.Neural) -> Architecture | Sequen
         timed=settings.timed,
         temperature=settings.temperature,
         negatives=settings.negatives,
+        dense=dense if settings.content else 0,
+        augment=_augment(settings.augment),
     )
+
+
+def _augment(shares: params.Augment) -> Augment | None:
+    """None where nothing is changed, so that such a model is the same as one from before there was a choice."""
+    if shares.crop == shares.mask == shares.reorder == 0:
+        return None
+    return Augment(crop=shares.crop, mask=shares.mask, reorder=shares.reorder)
 
 
 def baseline(fold: Fold, num_items: int, settings: params.Baseline) -> Form:

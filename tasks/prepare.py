@@ -16,6 +16,7 @@ import durable
 import params
 from dataset import catalogue, checks, manifest
 from dataset.checks import Checked, CheckError
+from dataset.core import core
 from dataset.schema import EVENT, ITEM, TIMESTAMP, USER, WEIGHT
 from dataset.sources import files, mapping, movielens, movielens_zip
 from dataset.sources.tables import RawTable, SourceError, Tables
@@ -71,6 +72,8 @@ class PrepareSummary:
     """Items in the log or in the item table."""
     first_timestamp: int
     last_timestamp: int
+    outside_core: int
+    """Good interactions that were left out because their user or item has too few."""
 
 
 def prepare(*, raw: Path, prepared: Path, settings: params.Prepare) -> PrepareSummary:
@@ -90,7 +93,7 @@ def prepare(*, raw: Path, prepared: Path, settings: params.Prepare) -> PrepareSu
     for name, table in checked.items():
         checks.refuse(name, table, settings.max_bad_share)
     summaries = {name: _summarise(name, table, checked[name]) for name, table in _present(tables).items()}
-    rows = checked["interactions"].rows
+    rows = _core(checked["interactions"].rows, settings)
     items = catalogue.items(_rows(checked, "items"), rows[ITEM], separator=tables.category_separator, numeric=numeric)
     _write(prepared, rows, items, catalogue.users(_rows(checked, "users"), rows[USER]), checked)
     summary = PrepareSummary(
@@ -101,6 +104,7 @@ def prepare(*, raw: Path, prepared: Path, settings: params.Prepare) -> PrepareSu
         catalogue_items=len(items),
         first_timestamp=int(rows[TIMESTAMP].iloc[0]),
         last_timestamp=int(rows[TIMESTAMP].iloc[-1]),
+        outside_core=len(checked["interactions"].rows) - len(rows),
     )
     durable.write_json(prepared / "summary.json", summary)
     return summary
@@ -144,6 +148,19 @@ def _check(tables: Tables, numeric: tuple[str, ...], settings: params.Prepare) -
     if tables.users is not None:
         checked["users"] = checks.users(tables.users)
     return checked
+
+
+def _core(rows: pd.DataFrame, settings: params.Prepare) -> pd.DataFrame:
+    """The log without users and items that have too few interactions."""
+    user, item = (pd.factorize(rows[name])[0] for name in (USER, ITEM))
+    least = {"min_user": settings.min_user_interactions, "min_item": settings.min_item_interactions}
+    left = rows[core(user, item, **least)]
+    if left.empty:
+        raise CheckError(
+            "prepare.min_user_interactions and prepare.min_item_interactions leave no interaction of "
+            f"{len(rows)}. Received: {least['min_user']} and {least['min_item']}"
+        )
+    return left
 
 
 def _seconds(moment: str) -> int:

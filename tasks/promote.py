@@ -40,6 +40,10 @@ LIST_LENGTH = 10
 ACTOR = "tasks.promote"
 
 
+class ProtocolError(ValueError):
+    """The evaluation is of a kind that says nothing of how a model would do when live."""
+
+
 @dataclass(frozen=True)
 class PromoteSummary:
     """The decision and what was measured for it."""
@@ -82,10 +86,16 @@ def promote(
     """Registers the best model's chosen variant, decides, records decision and evidence, and writes decision.json.
 
     Raises:
+        ProtocolError: the split is leave-one-out, whose test is no future of anything.
         promotion.registry.RegistryError: the registry is damaged, or moved on in the meantime (`ConflictError`).
         serving.servable.ServableError: a version cannot be read.
     """
     world = World.read(features)
+    if world.protocol != "temporal":
+        raise ProtocolError(
+            "a model is promoted by what it would have done with the future: split.protocol must be 'temporal'. "
+            f"Received: {world.protocol!r}"
+        )
     outcomes = outcomes_of(variants, blend)
     model = leader(outcomes)
     chosen = outcomes[model].chosen

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm.asyncio import tqdm
 
 import params
-from dataset.query import Queries
+from dataset.query import Longs, Queries
 from dataset.world import World
 
 LIST_LENGTH = 10
@@ -57,7 +57,8 @@ def replay(*, features: Path, url: str, half: int, settings: params.Replay) -> W
     world = World.read(features)
     middle = len(world.test) // 2
     queries = (world.test[:middle], world.test[middle:])[half][-settings.queries :]
-    bodies = [_body(world, queries, row) for row in range(len(queries))]
+    served = np.diff(world.final.known.starts)
+    bodies = [_body(world, served, queries, row) for row in range(len(queries))]
     start = time.time()
     answers = asyncio.run(_send(f"{url}/recommend", bodies, settings.concurrency))
     names = [world.items.ids[target] for target in queries.target]
@@ -74,11 +75,11 @@ def replay(*, features: Path, url: str, half: int, settings: params.Replay) -> W
     )
 
 
-def _body(world: World, queries: Queries, row: int) -> dict[str, Any]:
+def _body(world: World, served: Longs, queries: Queries, row: int) -> dict[str, Any]:
+    """One request; `served` [num_users] is how much of each timeline the endpoint has."""
     user, end = int(queries.user[row]), int(queries.end[row])
     first = world.timelines.starts[user]
-    items, times = (values[first : first + end] for values in (world.timelines.items, world.timelines.times))
-    since = items[times >= world.cuts.test_start][-LONGEST_HISTORY:]
+    since = world.timelines.items[first + served[user] : first + end][-LONGEST_HISTORY:]
     return {"user_id": world.users[user], "history": [world.items.ids[item] for item in since], "k": LIST_LENGTH}
 
 

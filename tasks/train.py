@@ -92,13 +92,13 @@ def _neural(
 
     device.prepare(seed=seed, threads=shared.threads)
     shape = fitting.architecture(world, settings)
-    then = CandidateFeatures.catalogue(world.features, world.selection.freeze)
+    then = CandidateFeatures.catalogue(world.selection_features, world.selection.freeze)
 
     def fitted(fold: Fold, epochs: int, validate: Callable[[Retriever], float] | None) -> tuple[Retriever, int]:
         device.seed_everything(seed)
         with device.scope():
             model = stored.build(shape, mixed_precision=shared.mixed_precision)
-            data = model.data(fold.learn, world.features, batch_size=settings.batch_size, seed=seed)
+            data = model.data(fold.learn, fold.features, batch_size=settings.batch_size, seed=seed)
             result = fit(
                 model,
                 data,

@@ -39,6 +39,7 @@ def features() -> ItemFeatures:
         count_train=counts(LOG, N_ITEMS),
         count_fit=counts(LOG, N_ITEMS),
         first_seen=first_seen(LOG, N_ITEMS),
+        dense=np.zeros((N_ITEMS, 0), np.float32),
     )
 
 

@@ -147,6 +147,7 @@ def test_a_file_holds_the_same_features_and_the_same_bytes(tmp_path: Path) -> No
         count_train=counts(HAND.before(DAY0 + DAY_SECONDS), 5),
         count_fit=counts(HAND, 5),
         first_seen=first_seen(HAND, 5),
+        dense=np.arange(10, dtype=np.float32).reshape(5, 2),
     )
     for name in ("a.npz", "b.npz"):
         written.write(tmp_path / name)

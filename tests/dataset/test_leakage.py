@@ -29,7 +29,7 @@ def plan(request: pytest.FixtureRequest) -> Plan:
     table = pa.table({USER: orders["customer"].tolist(), ITEM: orders["sku"].tolist(), TIMESTAMP: time})
     cuts = cut(time, validation_share=0.2, test_share=0.2)
     return Plan(
-        encoded=encode(table, freeze=cuts.test_start, min_item_count=request.param),
+        encoded=encode(table, fit=time < cuts.test_start, min_item_count=request.param),
         cuts=cuts,
         history_length=5,
         min_item_count=request.param,

@@ -69,7 +69,7 @@ def test_encoding_keeps_only_what_was_taken_before_the_freeze() -> None:
     table = pa_table(
         [("v", "late", 5), ("u", "p", 6), ("u", "q", 7), ("v", "q", 8), ("w", "late", 9), ("u", "new", 9)],
     )
-    found = encode(table, freeze=9, min_item_count=1)
+    found = encode(table, fit=np.array(table[TIMESTAMP]) < 9, min_item_count=1)
     assert found.users == ["v", "u", "w"]
     assert found.names == ["late", "p", "q", "new"]
     assert found.items.ids == (*RESERVED, "q", "late", "p")
@@ -81,7 +81,7 @@ def test_encoding_keeps_only_what_was_taken_before_the_freeze() -> None:
 
 def test_rarer_items_are_out_of_vocabulary_but_told_apart() -> None:
     table = pa_table([("u", "p", 1), ("u", "q", 2), ("v", "q", 3), ("u", "r", 4)])
-    found = encode(table, freeze=10, min_item_count=2)
+    found = encode(table, fit=np.array(table[TIMESTAMP]) < 10, min_item_count=2)
     assert found.items.ids == (*RESERVED, "q")
     assert found.log.item.tolist() == [OOV, 2, 2, OOV]
     assert found.log.identity.tolist() == [0, 1, 1, 2]

@@ -23,7 +23,7 @@ CONTENT = Content(
     category_names=("<padding>", "<oov>", "Drama", "Comedy"),
     first_seen=np.array([2**62, 2**62, MOMENT - 400 * DAY, MOMENT - 3 * DAY, MOMENT - 30 * DAY, MOMENT - 30 * DAY]),
     recent=np.array([0, 0, 3, 5, 0, 0]),
-    groups=np.array(["F", "M", ""]),
+    groups={"gender": np.array(["F", "M", ""])},
 )
 
 
@@ -110,8 +110,8 @@ def test_fine_slices_need_content_and_leave_the_coarse_ones_alone() -> None:
         "popularity:1-4": [0, 1],
         "category:Drama": [0],
         "category:Comedy": [1],
-        "group:F": [0],
-        "group:M": [1],
+        "group:gender=F": [0],
+        "group:gender=M": [1],
     }
 
 
@@ -137,4 +137,4 @@ def test_content_of_other_items_or_users_is_refused() -> None:
             ),
         )
     with pytest.raises(ContentError, match=r"the exam's 3 users\. Received: 2"):
-        replace(exam(), content=replace(CONTENT, groups=np.array(["F", "M"])))
+        replace(exam(), content=replace(CONTENT, groups={"gender": np.array(["F", "M"])}))

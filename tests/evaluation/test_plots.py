@@ -23,7 +23,7 @@ RANKINGS = {
 
 
 def quality(path: Path, rows: list[Row]) -> None:
-    plots.quality(path, rows, metric="ndcg_at_10", ours={"pruned-int8"}, confidence=0.95)
+    plots.quality(path, rows, metric="ndcg_at_10", ours={"pruned-int8"}, confidence=0.95, protocol="temporal")
 
 
 def slices(path: Path, rows: list[Row]) -> None:
@@ -71,6 +71,26 @@ def test_fine_slices_have_a_picture_of_their_own(tmp_path: Path) -> None:
     # A subject that has no value in one slice leaves its place empty.
     plots.fine_slices(tmp_path / "gap.png", FINE[:-1], metric="ndcg_at_10", subjects=subjects)
     assert (tmp_path / "fine.png").read_bytes() != (tmp_path / "gap.png").read_bytes()
+
+
+def test_groups_of_users_have_a_panel_for_each_column(tmp_path: Path) -> None:
+    drawn: dict[str, bytes] = {}
+    for name in ("group:sex=F", "group:age=F", "history:F"):
+        row: Row = ("pruned-int8", name, "ndcg_at_10", Interval(0.1, 0.05, 0.2), 3)
+        plots.fine_slices(tmp_path / "one.png", [row], metric="ndcg_at_10", subjects=["pruned-int8"])
+        drawn[name] = (tmp_path / "one.png").read_bytes()
+    assert len(set(drawn.values())) == 3  # the titles say which
+
+    def height(*names: str) -> int:
+        rows: list[Row] = [("pruned-int8", name, "ndcg_at_10", Interval(0.1, 0.05, 0.2), 3) for name in names]
+        plots.fine_slices(tmp_path / "some.png", rows, metric="ndcg_at_10", subjects=["pruned-int8"])
+        return int(matplotlib.image.imread(tmp_path / "some.png").shape[0])
+
+    alone = height("group:sex=F")
+    assert abs(height("group:sex=F", "group:sex=M") - alone) < 10
+    assert height("group:sex=F", "group:age=7-25") > 1.8 * alone
+    # An equals sign in the name of anything else is part of the name.
+    assert abs(height("category:a=1", "category:b=1") - alone) < 10
 
 
 def test_without_fine_slices_there_is_no_picture(tmp_path: Path) -> None:

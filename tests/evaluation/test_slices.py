@@ -103,7 +103,17 @@ def test_the_largest_categories_of_the_targets() -> None:
 
 
 def test_the_largest_groups_of_users() -> None:
-    labels = np.array(["b", "a", "", "c", "c", "", "a", "b", "c", "d", ""])
-    assert inside(by_group(labels, most=3)) == {"group:c": [3, 4, 8], "group:a": [1, 6], "group:b": [0, 7]}
-    assert by_group(np.array(["", ""]), most=3) == {}
-    assert by_group(labels[:0], most=3) == {}
+    labels = {"town": np.array(["b", "a", "", "c", "c", "", "a", "b", "c", "d", "never asked"])}
+    users = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
+    expected = {"group:town=c": [3, 4, 8], "group:town=a": [1, 6], "group:town=b": [0, 7, 10]}
+    assert inside(by_group(labels, users, most=3, min_users=1)) == expected
+    assert list(by_group(labels, users, most=9, min_users=1)) == [f"group:town={name}" for name in "cabd"]
+    assert by_group({"town": np.array(["", ""])}, np.array([0, 1]), most=3, min_users=1) == {}
+    assert by_group(labels, users[:0], most=3, min_users=1) == {}
+
+
+def test_a_group_is_as_large_as_its_users_not_its_queries() -> None:
+    labels = {"town": np.array(["a", "b", "b"]), "age": np.array(["1", "1", "2"])}
+    users = np.array([0, 0, 0, 0, 1, 2])
+    found = by_group(labels, users, most=3, min_users=2)
+    assert inside(found) == {"group:town=b": [4, 5], "group:age=1": [0, 1, 2, 3, 4]}

@@ -74,6 +74,7 @@ def _features(rng: np.random.Generator, items: npt.NDArray[np.int32]) -> Candida
         categories=categories,
         year=rng.uniform(0, 1, (len(items), 1)).astype(np.float32),
         popularity=rng.uniform(0, 1, (len(items), SHAPE.popularity_windows)).astype(np.float32),
+        dense=np.zeros((len(items), 0), np.float32),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from dataset.features import ItemFeatures
 from dataset.query import Floats, Queries, Timelines
 from dataset.world import Fold
 from models import blending
@@ -46,7 +47,18 @@ def world(truth: Floats, strength: float, ends: np.ndarray) -> Fold:
     lines = Timelines(starts, np.zeros(starts[-1], np.int32), np.zeros(starts[-1], np.int64))
     asked = Queries(lines, np.arange(QUERIES, dtype=np.int32), ends, np.full(QUERIES, 9), target)
     catalogue = np.arange(ITEMS) >= 2
-    return Fold("selection", lines, asked, asked, catalogue, np.ones(ITEMS, np.int64), 9)
+    nothing = np.zeros(ITEMS, np.int64)
+    features = ItemFeatures(
+        categories=np.zeros((ITEMS, 1), np.int32),
+        year=np.zeros(ITEMS, np.float32),
+        popularity=np.zeros((1, ITEMS, 1), np.float32),
+        snapshot_times=np.zeros(1, np.int64),
+        count_train=nothing,
+        count_fit=nothing,
+        first_seen=nothing,
+        dense=np.zeros((ITEMS, 0), np.float32),
+    )
+    return Fold("selection", lines, asked, asked, catalogue, np.ones(ITEMS, np.int64), 9, features)
 
 
 def learned(parts: list[Fixed], fold: Fold, steps: list[int]) -> Floats:

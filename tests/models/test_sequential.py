@@ -49,6 +49,7 @@ def features(seed: int = 0) -> ItemFeatures:
         count_train=np.ones(ITEMS, np.int64),
         count_fit=np.ones(ITEMS, np.int64),
         first_seen=np.array([NEVER, NEVER, 0, 0, 0, 0, 0, 0, 0, 0, 2 * DAY, 4 * DAY]),
+        dense=np.zeros((ITEMS, 0), np.float32),
     )
 
 

@@ -61,6 +61,7 @@ class Toy:
             count_train=counts(self.log, NUM_ITEMS),
             count_fit=counts(self.log, NUM_ITEMS),
             first_seen=first_seen(self.log, NUM_ITEMS),
+            dense=np.zeros((NUM_ITEMS, 0), np.float32),
         )
 
     def without_future(self) -> "Toy":

@@ -2,6 +2,7 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from dataset.query import DAY_SECONDS, Queries, Timelines
 from dataset.sources.tables import SourceError
 from dataset.timelines import Log
 from dataset.vocabulary import RESERVED
+from dataset.world import World
 from params import Params
 from tasks.steps import REPRODUCIBLE, run
 from tests.shop import Shop, settings, shop, write
@@ -146,6 +148,91 @@ def test_the_queries_hold_the_log_as_it_was_at_their_moments(done: Params) -> No
         past.append(item)
     assert told == expected
     assert min(map(len, told.values())) > 20
+
+
+def test_the_core_is_what_is_left_of_the_log(copy: Params, tmp_path: Path) -> None:
+    limits = {"min_user_interactions": 18, "min_item_interactions": 25}
+    run("prepare", msgspec.structs.replace(copy, prepare=msgspec.structs.replace(copy.prepare, **limits)))
+    found = pq.read_table(copy.paths.prepared / "interactions.parquet").to_pandas()
+    assert 100 < len(found) < 1500
+    assert found["user_id"].value_counts().min() >= 18
+    assert found["item_id"].value_counts().min() >= 25
+    assert json.loads((copy.paths.prepared / "summary.json").read_bytes())["outside_core"] == 1500 - len(found)
+    limits = {"min_user_interactions": 2000}
+    with pytest.raises(CheckError, match="leave no interaction of 1500"):
+        run("prepare", msgspec.structs.replace(copy, prepare=msgspec.structs.replace(copy.prepare, **limits)))
+
+
+def test_leave_one_out_holds_the_last_orders_of_each_customer_out(copy: Params) -> None:
+    chosen = msgspec.structs.replace(copy, split=msgspec.structs.replace(copy.split, protocol="leave-one-out"))
+    for name in ("split", "featurize"):
+        run(name, chosen)
+    world = World.read(chosen.paths.features)
+    assert world.protocol == "leave-one-out"
+    orders = pq.read_table(chosen.paths.prepared / "interactions.parquet").to_pandas()
+    taken = orders.drop_duplicates(["user_id", "item_id"]).groupby("user_id")["item_id"].agg(list)
+    asked = {len(items) >= 3 for items in taken}
+    assert asked == {True}
+    for queries, place in ((world.validation, -2), (world.test, -1)):
+        found = {
+            world.users[user]: world.items.ids[item] for user, item in zip(queries.user, queries.target, strict=True)
+        }
+        assert found == {user: items[place] for user, items in taken.items()}
+    for fold, rest in ((world.selection, 2), (world.final, 1)):
+        assert len(fold.learn) == sum(map(len, taken)) - rest * len(taken)
+        assert (np.diff(fold.known.starts)[fold.ask.user] == fold.ask.end).all()
+        assert fold.known.times.max() < fold.freeze
+        assert np.bincount(fold.known.items, minlength=len(world.items)).tolist() == fold.counts.tolist()
+        assert (fold.catalogue == (fold.counts > 0)).all()
+    assert world.selection.features is not world.final.features
+
+
+def treated(chosen: Params, **changes: object) -> World:
+    """The world with other settings of the dense features."""
+    dense = msgspec.structs.replace(chosen.featurize.dense, **changes)
+    run("featurize", msgspec.structs.replace(chosen, featurize=msgspec.structs.replace(chosen.featurize, dense=dense)))
+    return World.read(chosen.paths.features)
+
+
+def test_numbers_and_texts_of_items_become_dense_features(tmp_path: Path) -> None:
+    goods = shop(seed=4)
+    products = goods.products.assign(
+        price=goods.products["price"].where(goods.products.index % 5 > 0),
+        launched=pd.array([None if row % 7 == 0 else 2000 + row % 20 for row in range(40)], "Int64"),
+    )
+    chosen = stages(tmp_path, Shop(goods.orders, products, goods.customers), ".parquet")
+    price = dict(zip(products["sku"], products["price"], strict=True))
+
+    world = treated(chosen, text="none", normalization="none", missing="drop")
+    names, dense = world.items.ids[2:], world.features.dense
+    expected = np.array([price[name] for name in names])
+    assert dense.shape == (42, 2)
+    assert dense[2:, 0].tolist() == np.nan_to_num(expected).astype(np.float32).tolist()
+    assert dense[2:, 1].tolist() == np.isnan(expected).tolist()
+    assert (world.features.year[2:] == 0).sum() == 6
+
+    world = treated(chosen, text="none", normalization="none", missing="median")
+    assert world.features.dense.shape == (42, 1)
+    # All 40 products are sold before validation, so the median is that of them all.
+    assert (world.features.count_train[2:] > 0).all()
+    assert np.unique(world.features.dense[2:][np.isnan(expected)]).tolist() == [np.float32(np.nanmedian(expected))]
+    assert (world.features.year[2:] > 0).all()
+
+    for missing in ("mean", "constant", "model"):
+        for normalization in ("standard", "robust", "quantile"):
+            found = treated(chosen, missing=missing, normalization=normalization, text_components=4).features.dense
+            assert found.shape == (42, 5)
+            assert np.isfinite(found).all()
+            assert np.linalg.norm(found[2:, 1:], axis=1).tolist() == pytest.approx([1] * 40, abs=1e-5)
+    assert treated(chosen, components=3).features.dense.shape == (42, 3)
+
+
+def test_the_user_table_is_kept_by_user_index(done: Params) -> None:
+    world = World.read(done.paths.features)
+    customers = shop(seed=4).customers
+    cities = dict(zip(customers["customer"], customers["city"], strict=True))
+    assert world.user_columns == {"city": [cities[user] for user in world.users]}
+    assert set(world.user_columns["city"]) == {"Ulm", "Graz"}
 
 
 def test_a_flipped_byte_in_the_raw_folder_is_refused(copy: Params) -> None:

@@ -90,6 +90,23 @@ def test_the_same_seed_gives_the_same_bytes(done: Path, data: Path, tmp_path: Pa
         assert digest.of_files(again / "artifacts" / name) == digest.of_files(done / "artifacts" / name), name
 
 
+def test_leave_one_out_goes_all_the_way_but_to_promotion(tmp_path: Path) -> None:
+    split = {"protocol": "leave-one-out"}
+    folder = project(tmp_path, split=split, featurize={"history_length": 200}, train={"epochs": 1})
+    write(folder / "data/inbox", shop(seed=5, customers=150, products=120, orders=3000), suffix=".csv")
+    run(folder, "ingest", "prepare", "split", "featurize", "train", "compress", "blend", "evaluate")
+    table = pq.read_table(folder / "artifacts/evaluation/per_query.parquet").to_pandas()
+    everybody = table[table["subject"] == "item-knn"]
+    assert everybody["user"].is_unique
+    assert len(everybody) == 150
+    quality = table.groupby("subject", observed=True)["ndcg_at_10"].mean()
+    assert quality["item-knn"] > quality["popularity"]
+    refused = step(folder, "promote")
+    assert refused.returncode == 1
+    assert "split.protocol must be 'temporal'. Received: 'leave-one-out'" in refused.stderr
+    assert not (folder / "artifacts/registry").exists()
+
+
 def test_another_seed_gives_another_model(done: Path, data: Path, tmp_path: Path) -> None:
     other = project(tmp_path)
     whole = yaml.safe_load((other / "params.yaml").read_text())
@@ -115,8 +132,24 @@ def test_every_query_has_its_results(done: Path) -> None:
     subjects = set(table["subject"].to_pylist())
     assert {"two-tower", "two-tower-int8", "popularity", "item-knn", "blend", "blend-compressed"} <= subjects
     assert len(table) == len(subjects) * (np.asarray(table["query"]).max() + 1)
-    metrics = sorted(path.stem for path in (done / "artifacts/evaluation/metrics").iterdir())
+    metrics = sorted(path.stem for path in (done / "artifacts/evaluation/metrics").glob("*.json"))
     assert metrics == sorted(subjects)
+
+
+def test_ratings_are_predicted_where_the_log_has_weights(done: Path, data: Path) -> None:
+    """The shop's quantities are drawn evenly from 1 to 4, so nothing can be learned of them but their mean."""
+    folder = done / "artifacts/evaluation/metrics/ratings"
+    found = {path.stem: msgspec.json.decode(path.read_bytes(), type=dict[str, float]) for path in folder.iterdir()}
+    orders = pq.read_table(data / "prepared/interactions.parquet")
+    parts = np.load(data / "split/parts.npz")["part"]
+    weight = orders["weight"].to_numpy()
+    error = weight[parts == 2] - weight[parts < 2].mean(dtype=np.float64)
+    assert found["mean"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()), abs=1e-5)
+    assert found["mean"]["mae"] == pytest.approx(np.abs(error).mean(), abs=1e-5)
+    assert found["biases"]["rmse"] > 0.98 * found["mean"]["rmse"]
+    for values in found.values():
+        for metric in ("rmse", "mae"):
+            assert values[f"{metric}_low"] < values[metric] < values[f"{metric}_high"]
 
 
 def test_the_first_challenger_meets_a_baseline_and_the_second_run_itself(done: Path) -> None:
