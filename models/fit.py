@@ -89,11 +89,11 @@ def fit(
         DivergedError: the loss became NaN or infinite, at the step where it did, or a weight, at the end of the epoch.
     """
     model.compile(optimizer=optimizer)
+    kept = _Kept()
     best, best_weights = Fit(epochs=0, metric=-math.inf), model.get_weights()
     with tqdm(total=epochs, desc=label, unit="epoch", leave=False) as progress:
         for epoch in range(1, epochs + 1):
-            loss = _epoch(model, data, callbacks, label, epoch)
-            raw = _average(model, optimizer)
+            loss = _epoch(model, data, [*callbacks, kept], label, epoch)
             metric = validate() if validate else math.nan
             progress.set_postfix(loss=f"{loss:.3f}", **({"validation": f"{metric:.4f}"} if validate else {}))
             progress.update()
@@ -101,21 +101,19 @@ def fit(
                 best, best_weights = Fit(epoch, metric), model.get_weights()
             elif epoch - best.epochs >= patience:
                 break
-            if raw is not None:
-                model.set_weights(raw)
+            model.set_weights(kept.weights)
     model.set_weights(best_weights)
     log.info("%s: %d epochs%s", label, best.epochs, f", validation {best.metric:.4f}" if validate else "")
     return best
 
 
-def _average(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[npt.NDArray[np.generic]] | None:
-    """Puts the averages in the weights' place and gives the weights, to go on from; None without averaging."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    if not inner.use_ema:
-        return None
-    raw: list[npt.NDArray[np.generic]] = model.get_weights()
-    inner.finalize_variable_values(model.trainable_variables)
-    return raw
+class _Kept(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """The weights as they were before Keras put their averages in their place, which it does at the end of `fit`."""
+
+    weights: list[npt.NDArray[np.generic]]
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras hands them over
+        self.weights = self.model.get_weights()
 
 
 def _epoch(
