@@ -1,10 +1,14 @@
 """`params.yaml` as frozen values: one section a stage, unknown keys refused, units in the names."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import yaml
+
+
+TOLERANCE: Final = 1e-9
+"""Of what counts as a whole number of steps, in steps."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -259,9 +263,11 @@ class Range(Section, Domain, frozen=True):
     """Distance of the values from `low` on; 0 for every number between."""
 
     def __post_init__(self) -> None:
-        if not self.low < self.high or self.step < 0 or (self.log and (self.low <= 0 or self.step)):
+        steps = (self.high - self.low) / self.step if self.step else 0.0
+        whole = abs(steps - round(steps)) < TOLERANCE
+        if not self.low < self.high or self.step < 0 or not whole or (self.log and (self.low <= 0 or self.step)):
             raise ValueError(
-                "a range must have low < high and step >= 0, and with log a low over 0 and a step of 0. "
+                "a range must have low < high, a step of 0 or one that leads to high, and with log low > 0 and step 0. "
                 f"Received: low {self.low:g}, high {self.high:g}, log {self.log}, step {self.step:g}"
             )
 
@@ -337,7 +343,11 @@ def _decode(kind: type, value: object) -> object:
             raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
         return Path(value)
     if kind is Domain:
-        return msgspec.convert(value, type=Choices if isinstance(value, dict) and "choices" in value else Range)
+        chosen = isinstance(value, dict) and "choices" in value
+        try:
+            return msgspec.convert(value, type=Choices if chosen else Range)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{value} must be {{low, high, log, step}} or {{choices}}: {error}") from error
     raise NotImplementedError
 
 
