@@ -6,7 +6,6 @@ from typing import Any, Final, Literal
 import msgspec
 import yaml
 
-
 TOLERANCE: Final = 1e-9
 """Of what counts as a whole number of steps, in steps."""
 

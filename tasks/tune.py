@@ -62,7 +62,7 @@ def tune(*, features: Path, tuning: Path, settings: params.Tune, train_settings:
         shared = [train_settings.epochs, train_settings.patience, train_settings.mixed_precision, seed]
     else:
         objective, shared = _baseline(world), []
-    asked = {"features": known, f"tune.space.{name}": settings.space[name]}
+    asked: dict[str, object] = {"features": known, f"tune.space.{name}": settings.space[name]}
     asked |= {f"train.models.{name}": space.fixed(), "epochs, patience, precision, seed": shared}
     with opened(tuning / name, name=name, asked=asked) as study:
         search(study, space, objective, settings=settings, epochs=train_settings.epochs, seed=seed)

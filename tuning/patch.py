@@ -34,7 +34,7 @@ def write(path: Path, model: str, values: Values) -> None:
         PatchError: a value does not stand in the file as a value of its own.
         params.ParamsError: what would be written is refused; the file is as it was.
     """
-    text = applied(path.read_text(), model, values)
+    text = applied(path.read_bytes().decode(), model, values)
     tried = path.with_name(f"{path.stem}.tuned{path.suffix}")
     try:
         durable.write_bytes(tried, text.encode())
@@ -62,8 +62,8 @@ def applied(text: str, model: str, values: Values) -> str:
     wanted["train"]["models"][model] |= dict(values)
     if yaml.safe_load(changed) != wanted:
         raise PatchError(
-            f"train.models.{model}: {', '.join(values)} must each stand in the file as a value of its own, and not come "
-            "from an anchor. Write them in yourself"
+            f"train.models.{model}: each of {', '.join(values)} must stand in the file as a value of its own, and not "
+            "come from an anchor. Write them in yourself"
         )
     return changed
 
