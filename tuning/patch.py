@@ -60,10 +60,14 @@ def applied(text: str, model: str, values: Values) -> str:
         changed = changed[: node.start_mark.index] + _scalar(values[name]) + changed[_end(node) :]
     wanted = copy.deepcopy(yaml.safe_load(text))
     wanted["train"]["models"][model] |= dict(values)
-    if yaml.safe_load(changed) != wanted:
+    try:
+        same = yaml.safe_load(changed) == wanted
+    except yaml.YAMLError:  # the value was an anchor, which others had stood for
+        same = False
+    if not same:
         raise PatchError(
             f"train.models.{model}: each of {', '.join(values)} must stand in the file as a value of its own, and not "
-            "come from an anchor. Write them in yourself"
+            "share an anchor. Write them in yourself"
         )
     return changed
 

@@ -46,8 +46,9 @@ def search(
     """
     study.sampler = sampler(settings, space, seed=seed, number=len(study.trials))
     study.pruner = pruner(settings, epochs=epochs)
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     if isinstance(study.sampler, GridSampler):
-        if study.trials and study.sampler.is_exhausted(study):
+        if study.sampler.is_exhausted(study) and not waiting:
             log.info("the grid is covered: there is nothing left to try")
             return
     elif not study.trials and (present := space.present()) is not None:
