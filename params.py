@@ -1,5 +1,6 @@
 """`params.yaml` as frozen values: one section a stage, unknown keys refused, units in the names."""
 
+import math
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -264,7 +265,12 @@ class Range(Section, Domain, frozen=True):
     def __post_init__(self) -> None:
         steps = (self.high - self.low) / self.step if self.step else 0.0
         whole = abs(steps - round(steps)) < TOLERANCE
-        if not self.low < self.high or self.step < 0 or not whole or (self.log and (self.low <= 0 or self.step)):
+        if (
+            not self.low < self.high < math.inf
+            or self.step < 0
+            or not whole
+            or (self.log and (self.low <= 0 or self.step))
+        ):
             raise ValueError(
                 "a range must have low < high, a step of 0 or one that leads to high, and with log low > 0 and step 0. "
                 f"Received: low {self.low:g}, high {self.high:g}, log {self.log}, step {self.step:g}"
@@ -277,8 +283,10 @@ class Choices(Section, Domain, frozen=True):
     choices: list[Any]
 
     def __post_init__(self) -> None:
-        if not self.choices or any(value in self.choices[:place] for place, value in enumerate(self.choices)):
-            raise ValueError(f"choices must be at least one and distinct. Received: {self.choices}")
+        distinct = all(value not in self.choices[:place] for place, value in enumerate(self.choices))
+        finite = all(math.isfinite(value) for value in self.choices if isinstance(value, float))
+        if not (self.choices and distinct and finite):
+            raise ValueError(f"choices must be at least one, distinct and finite. Received: {self.choices}")
 
 
 class Tune(Section, frozen=True):

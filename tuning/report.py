@@ -1,12 +1,13 @@
 """What a study has come to: a table, a page of pictures that opens offline, and the best settings."""
 
+import csv
 import html
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import optuna
-import pandas as pd
 from optuna import visualization
 from optuna.trial import FrozenTrial, TrialState
 
@@ -54,7 +55,7 @@ def write(study: optuna.Study, space: Space, folder: Path) -> Tuned:
         NothingFoundError: no trial came to its end; the table says why.
     """
     trials = study.get_trials(deepcopy=False)
-    durable.write_bytes(folder / TRIALS, _table(trials).to_csv(index=False).encode())
+    durable.write_bytes(folder / TRIALS, _table(trials, space).encode())
     states = [trial.state for trial in trials]
     completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not completed:
@@ -86,21 +87,26 @@ def _row(trial: FrozenTrial, space: Space) -> dict[str, Any]:
     return {"trial": trial.number, "validation": round(_value(trial), 4)} | space.values(trial.params)
 
 
-def _table(trials: list[FrozenTrial]) -> pd.DataFrame:
-    """One row a trial, in order; empty cells where a trial came to nothing."""
+def _table(trials: list[FrozenTrial], space: Space) -> str:
+    """One row a trial, in order, as CSV; empty cells where a trial came to nothing."""
     rows = [
         {
             "trial": trial.number,
             "state": trial.state.name.lower(),
             "validation": trial.value,
             "epochs": len(trial.intermediate_values) or None,
-            "seconds": trial.duration.total_seconds() if trial.duration else None,
-            **trial.params,
+            "seconds": round(trial.duration.total_seconds(), 3) if trial.duration else None,
+            **space.values(trial.params),
             "reason": trial.user_attrs.get(REASON),
         }
         for trial in trials
     ]
-    return pd.DataFrame(rows)
+    text = io.StringIO()
+    # An interrupted trial may have drawn a part of its settings.
+    table = csv.DictWriter(text, max(rows, key=len), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
 
 
 def _page(study: optuna.Study) -> str:

@@ -37,8 +37,8 @@ class Space:
         return params.settings_of(self._model, **self.values(drawn))
 
     def values(self, drawn: Drawn) -> dict[str, Any]:
-        """What was drawn as it is written in params.yaml."""
-        return {name: self._value(domain, drawn[name]) for name, domain in self._domains.items()}
+        """What was drawn as it is written in params.yaml; an interrupted trial may have drawn a part of it."""
+        return {name: self._value(domain, drawn[name]) for name, domain in self._domains.items() if name in drawn}
 
     def present(self) -> Drawn | None:
         """The model's settings as they are now, as if they had been drawn; None when they lie outside the space."""

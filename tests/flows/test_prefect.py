@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from flows import processes, ui
 from tests.flows import project
@@ -62,10 +63,12 @@ def test_deployments_get_scheduled_runs(prefect: Prefect) -> None:
     """With SQLAlchemy 2.1 the server looks healthy and never schedules anything."""
     ui.register(prefect.environment)
     deployments = {found["name"]: found for found in prefect.ask("/deployments/filter")}
-    crons = {name: found["schedules"][0]["schedule"]["cron"] for name, found in deployments.items()}
-    assert crons == {"nightly": "0 3 * * *", "hourly": "7 * * * *"}
+    crons = {
+        name: [schedule["schedule"]["cron"] for schedule in found["schedules"]] for name, found in deployments.items()
+    }
+    assert crons == {"nightly": ["0 3 * * *"], "hourly": ["7 * * * *"], "tune": []}
     deadline = time.monotonic() + SCHEDULE_SECONDS
-    waiting = {found["id"] for found in deployments.values()}
+    waiting = {found["id"] for found in deployments.values() if found["schedules"]}
     while waiting and time.monotonic() < deadline:
         runs = prefect.ask("/flow_runs/filter", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}})
         waiting -= {run["deployment_id"] for run in runs}
@@ -91,7 +94,7 @@ def test_every_deployment_can_be_loaded_from_the_project(prefect: Prefect, tmp_p
         "    print(load_flow_from_entrypoint(deployment['entrypoint'], use_placeholder_flow=False).name)\n"
     )
     small = project.make(tmp_path / "small")
-    assert prefect.run(small, code).split() == ["training", "monitoring"]
+    assert prefect.run(small, code).split() == ["training", "monitoring", "tuning"]
 
 
 def test_the_training_flow_shows_what_it_did(prefect: Prefect, tmp_path: Path) -> None:
@@ -117,3 +120,25 @@ def test_monitoring_nothing_is_loud(prefect: Prefect, tmp_path: Path) -> None:
     said = prefect.run(small, "from flows.monitoring import monitoring\nprint(monitoring().result)")
     assert said.split()[-1] == "cannot_tell"
     assert "cannot_tell" in (small / "artifacts/reports/drift.json").read_text()
+
+
+def test_tuning_changes_the_values_it_was_asked_to_and_nothing_else(prefect: Prefect, tmp_path: Path) -> None:
+    small = project.make(tmp_path / "small")
+    for step in ("ingest", "prepare", "split", "featurize"):
+        project.run(small, "-m", "tasks", step)
+    command = ["-m", "flows.tuning", "--model", "item-knn", "--trials", "4", "--sampler", "random"]
+    said = project.run(small, *command, "--write", fails=False, **prefect.environment)
+    best = yaml.safe_load((small / "artifacts/tuning/item-knn/best.yaml").read_text())
+    values = best["train"]["models"]["item-knn"]
+    assert set(values) == {"neighbours", "shrink"}
+    assert f"shrink: {values['shrink']}" in said
+    wanted = yaml.safe_load(project.git(small, "show", "HEAD:params.yaml"))
+    wanted["train"]["models"]["item-knn"] |= values
+    assert yaml.safe_load((small / "params.yaml").read_text()) == wanted
+    assert project.git(small, "status", "--porcelain").split() in (["M", "params.yaml"], [])
+    assert [path.name for path in (small / "artifacts").iterdir()] == ["tuning"]
+    keys = {artifact["key"] for artifact in prefect.ask("/artifacts/filter")}
+    assert {"tuning", "tuning-page"} <= keys
+    wrong = project.run(small, "-m", "flows.tuning", "--model", "nobody", fails=True, **prefect.environment)
+    assert "the model must be one of tune.space: two-tower" in wrong
+    assert "Traceback" not in wrong

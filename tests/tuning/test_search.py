@@ -4,6 +4,7 @@ import itertools
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,9 @@ def test_nothing_is_pruned_unless_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_fails_says_why_and_the_study_goes_on(tmp_path: Path) -> None:
-    ends = iter([0.1, BadError("the loss became NaN"), float("nan"), MemoryError("too large"), 0.2])
+    ends: Iterator[float | Exception] = iter(
+        [0.1, BadError("the loss became NaN"), float("nan"), MemoryError("too large"), 0.2]
+    )
 
     def objective(settings: params.ModelSection, told: Report) -> float:
         end = next(ends)
@@ -159,7 +162,7 @@ def test_a_trial_that_fails_says_why_and_the_study_goes_on(tmp_path: Path) -> No
 def test_a_mistake_in_the_code_or_ctrl_c_ends_the_run_and_the_trial_is_repeated(
     tmp_path: Path, error: type[BaseException]
 ) -> None:
-    ends = iter([0.1, error("who knows")])
+    ends: Iterator[float | BaseException] = iter([0.1, error("who knows")])
 
     def objective(settings: params.ModelSection, told: Report) -> float:
         end = next(ends)

@@ -30,13 +30,14 @@ def drawn(space: Space, count: int = 40) -> list[dict[str, Any]]:
 
 
 def test_a_whole_number_stays_one_and_a_list_is_a_choice() -> None:
-    domains = {
+    domains: dict[str, params.Domain] = {
         "embedding_dim": between(16, 64, step=16),
         "hidden_units": params.Choices([[64], [128, 32]]),
         "learning_rate": between(0.0001, 0.01, log=True),
     }
     space = Space(TOWER, domains)
-    found = [space.settings(one) for one in drawn(space)]
+    found = [one for one in map(space.settings, drawn(space)) if isinstance(one, params.TwoTower)]
+    assert len(found) == 40
     assert {one.embedding_dim for one in found} == {16, 32, 48, 64}
     assert all(type(one.embedding_dim) is int and type(one.learning_rate) is float for one in found)
     assert {tuple(one.hidden_units) for one in found} == {(64,), (128, 32)}
@@ -81,7 +82,7 @@ def test_what_is_not_searched_is_fixed() -> None:
 
 
 def test_a_grid_has_all_values_in_their_types() -> None:
-    domains = {
+    domains: dict[str, params.Domain] = {
         "embedding_dim": between(16, 48, step=16),
         "batch_size": between(1, 3),
         "dropout": between(0.1, 0.3, step=0.1),
