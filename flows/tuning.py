@@ -4,7 +4,6 @@
 """
 
 import argparse
-import logging
 import os
 import sys
 from pathlib import Path
@@ -76,15 +75,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--sampler", choices=get_args(Sampler), help="default: tune.sampler; tpe is Bayesian")
     parser.add_argument("--write", action="store_true", help="write the best settings into params.yaml")
     asked = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         tuned = tuning(asked.model, asked.trials, asked.timeout, asked.sampler, asked.write)
     except (ValueError, OSError) as error:
         if type(error) is ValueError:  # ours are subclasses; a bare one is a mistake in the code: traceback
             raise
-        shown = bool(os.environ.get("PODIUM_TRACEBACK"))
-        logging.getLogger("tuning").error("stopped: %s", error, exc_info=shown)
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        console.print(Text(f"tuning stopped: {error}"))
+        if os.environ.get("PODIUM_TRACEBACK"):
+            console.print_exception()
         return 1
     show(Console(), tuned, written=asked.write)
     return 0
@@ -94,13 +93,16 @@ def show(console: Console, tuned: Tuned, *, written: bool) -> None:
     """The best trials, what they are better than, and the best settings as a part of params.yaml."""
     table = Table(*tuned.leaders[0], title=f"Best trials of {tuned.model}, on validation", title_justify="left")
     for row in tuned.leaders:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
     console.print(table)
     now = f"{tuned.present:.4f}" if tuned.present is not None else "not tried: outside the space, or a grid"
-    console.print(f"{tuned.trials} trials so far ({tuned.pruned} pruned, {tuned.failed} failed).", highlight=False)
-    console.print(f"Settings at its beginning: {now}. Best: {tuned.best:.4f}. See {tuned.folder}/", highlight=False)
-    console.print("Written into params.yaml:" if written else "For params.yaml (`--write` writes it):")
-    console.print(Text(patch.shown(tuned.model, tuned.values)))
+    lines = [
+        f"{tuned.trials} trials so far ({tuned.pruned} pruned, {tuned.failed} failed), all of them in {tuned.folder}/",
+        f"settings at its beginning: {now}; best: {tuned.best:.4f}",
+        "written into params.yaml:" if written else "for params.yaml (--write writes it there):",
+        patch.shown(tuned.model, tuned.values),
+    ]
+    console.print(Text("\n".join(lines)), soft_wrap=True)
 
 
 if __name__ == "__main__":

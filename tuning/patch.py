@@ -24,7 +24,8 @@ class PatchError(ValueError):
 
 def shown(model: str, values: Values) -> str:
     """The values as a part of params.yaml."""
-    return yaml.safe_dump({"train": {"models": {model: dict(values)}}}, sort_keys=False, default_flow_style=None)
+    lines = [f"      {name}: {_scalar(value)}\n" for name, value in values.items()]
+    return f"train:\n  models:\n    {_scalar(model)}:\n{''.join(lines)}"
 
 
 def write(path: Path, model: str, values: Values) -> None:
