@@ -1,10 +1,14 @@
 """`params.yaml` as frozen values: one section a stage, unknown keys refused, units in the names."""
 
+import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import yaml
+
+TOLERANCE: Final = 1e-9
+"""Of what counts as a whole number of steps, in steps."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -26,6 +30,7 @@ class Paths(Section, frozen=True):
     registry: Path
     exposures: Path
     reports: Path
+    tuning: Path
 
 
 class Files(Section, frozen=True):
@@ -278,6 +283,67 @@ class Monitor(Section, frozen=True):
     max_fallback_share: float
 
 
+class Domain:
+    """What a searched setting may be: a `Range` or `Choices`."""
+
+    __slots__ = ()
+
+
+class Range(Section, Domain, frozen=True):
+    """Numbers from `low` to `high`, both included; whole ones where the setting is a whole number."""
+
+    low: float
+    high: float
+    log: bool
+    """Whether each order of magnitude is as likely as the next."""
+    step: float
+    """Distance of the values from `low` on; 0 for every number between."""
+
+    def __post_init__(self) -> None:
+        steps = (self.high - self.low) / self.step if self.step else 0.0
+        whole = abs(steps - round(steps)) < TOLERANCE
+        if (
+            not self.low < self.high < math.inf
+            or self.step < 0
+            or not whole
+            or (self.log and (self.low <= 0 or self.step))
+        ):
+            raise ValueError(
+                "a range must have low < high, a step of 0 or one that leads to high, and with log low > 0 and step 0. "
+                f"Received: low {self.low:g}, high {self.high:g}, log {self.log}, step {self.step:g}"
+            )
+
+
+class Choices(Section, Domain, frozen=True):
+    """A few values, lists among them."""
+
+    choices: list[Any]
+
+    def __post_init__(self) -> None:
+        distinct = all(value not in self.choices[:place] for place, value in enumerate(self.choices))
+        finite = all(math.isfinite(value) for value in self.choices if isinstance(value, float))
+        if not (self.choices and distinct and finite):
+            raise ValueError(f"choices must be at least one, distinct and finite. Received: {self.choices}")
+
+
+class Tune(Section, frozen=True):
+    """A search for better settings, on validation; see `tasks.tune`."""
+
+    model: str
+    trials: int
+    """Of one run; a study that is continued gets so many more."""
+    timeout_seconds: int
+    """No trial starts after it; the one that runs is let end."""
+    sampler: Literal["grid", "random", "tpe"]
+    pruner: Literal["none", "median", "hyperband"]
+    startup_trials: int
+    """Trials before the tree-structured Parzen estimator, or the median, is asked."""
+    warmup_epochs: int
+    """First epochs of a trial, in which it is not pruned."""
+    space: dict[str, dict[str, Domain]]
+    """Model of `train.models` -> its setting -> where to look."""
+
+
 class Params(Section, frozen=True):
     """All of params.yaml."""
 
@@ -297,18 +363,36 @@ class Params(Section, frozen=True):
     replay: Replay
     serve: Serve
     monitor: Monitor
+    tune: Tune
 
 
 class ParamsError(ValueError):
     """params.yaml has an unknown, missing or wrongly typed key; the message names file and key."""
 
 
-def _decode_path(kind: type, value: object) -> Path:
-    if kind is not Path:
-        raise NotImplementedError
-    if not isinstance(value, str):
-        raise TypeError(f"Expected `str`, got `{type(value).__name__}`")  # msgspec adds the key
-    return Path(value)
+def settings_of(model: ModelSection, **changes: object) -> ModelSection:
+    """A model's settings with some changed, checked as if they stood in params.yaml.
+
+    Raises:
+        msgspec.ValidationError: a setting is unknown or of the wrong type.
+    """
+    found: ModelSection = msgspec.convert(msgspec.to_builtins(model) | changes, type=type(model))
+    return found
+
+
+def _decode(kind: type, value: object) -> object:
+    """What msgspec does not know by itself; it adds the key to what is raised here."""
+    if kind is Path:
+        if not isinstance(value, str):
+            raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
+        return Path(value)
+    if kind is Domain:
+        chosen = isinstance(value, dict) and "choices" in value
+        try:
+            return msgspec.convert(value, type=Choices if chosen else Range)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{value} must be {{low, high, log, step}} or {{choices}}: {error}") from error
+    raise NotImplementedError
 
 
 def load(path: Path = Path("params.yaml")) -> Params:
@@ -318,7 +402,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
         ParamsError: a key is unknown, missing or of the wrong type.
     """
     try:
-        found = msgspec.convert(yaml.safe_load(path.read_text()), type=Params, dec_hook=_decode_path)
+        found = msgspec.convert(yaml.safe_load(path.read_text()), type=Params, dec_hook=_decode)
     except (msgspec.ValidationError, yaml.YAMLError) as error:
         raise ParamsError(f"{path}: {error}") from error
     for place, names, known in (
@@ -329,4 +413,32 @@ def load(path: Path = Path("params.yaml")) -> Params:
         unknown = [name for name in names if name not in known]
         if unknown or len(set(names)) != len(names):
             raise ParamsError(f"{path}: {place} must be distinct names of {list(known)}. Received: {names}")
+    if found.tune.model not in found.tune.space:
+        raise ParamsError(f"{path}: tune.model must be one of tune.space. Received: {found.tune.model}")
+    for name, domains in found.tune.space.items():
+        if name not in found.train.models:
+            raise ParamsError(f"{path}: tune.space must hold models of train.models alone. Received: {name}")
+        for setting, domain in domains.items():
+            wrong = _misfit(found.train.models[name], setting, domain)
+            if wrong:
+                raise ParamsError(f"{path}: tune.space.{name}.{setting} {wrong}")
     return found
+
+
+def _misfit(model: ModelSection, setting: str, domain: Domain) -> str:
+    """Why a model's setting cannot be searched so; empty when it can."""
+    types = {field.name: field.type for field in msgspec.structs.fields(model)}
+    if setting not in types:
+        return f"is no setting of its model, which has {', '.join(types)}"
+    if isinstance(domain, Range):
+        if types[setting] not in (int, float):
+            return "must have choices: only numbers have a range"
+        whole = all(number.is_integer() for number in (domain.low, domain.high, domain.step))
+        return "" if whole or types[setting] is float else "must have a range of whole numbers"
+    assert isinstance(domain, Choices)  # there are two kinds
+    try:
+        for value in domain.choices:
+            settings_of(model, **{setting: value})
+    except msgspec.ValidationError as error:
+        return f"has a choice that the model refuses: {error}"
+    return ""

@@ -18,6 +18,7 @@ from prefect.artifacts import (
 import params
 from flows.reproduce import Progress
 from monitoring.verdict import Verdict
+from tuning.report import PAGE, Tuned
 
 if TYPE_CHECKING:
     from tasks.package import PackageSummary
@@ -76,6 +77,14 @@ def verdict(found: Verdict, settings: params.Params) -> None:
     lines = "\n".join(f"- `{reason.code}`: {reason.text}" for reason in found.reasons)
     create_markdown_artifact(f"# {found.result}\n\n{lines}", key="verdict", description="Drift verdict")
     _link("drift-report", settings.paths.reports / "drift.html", "Drift report")
+
+
+def study(tuned: Tuned) -> None:
+    """A study's best trials and its pictures."""
+    rows = [{name: str(value) for name, value in row.items()} for row in tuned.leaders]
+    head = f"{tuned.model}: best {tuned.best:.4f} on validation of {tuned.trials} trials"
+    create_table_artifact(rows, key="tuning", description=head)
+    _link("tuning-page", tuned.folder / PAGE, "The study in pictures")
 
 
 def _link(key: str, path: Path, text: str) -> None:

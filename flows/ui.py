@@ -36,7 +36,7 @@ def main() -> int:
         register(api)
         worker = ["prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         with processes.running(worker, log=LOGS / "worker.log", environment=api):
-            console.print(f"[bold]{url}/deployments[/bold]  has training (nightly) and monitoring (hourly)")
+            console.print(f"[bold]{url}/deployments[/bold]  has training (nightly), monitoring (hourly), tuning")
             console.print(f"Run one now:  PREFECT_API_URL={url}/api prefect deployment run training/nightly")
             console.print(f"Logs are in {LOGS}/. Ctrl-C ends the server and the worker.")
             stopped.wait()

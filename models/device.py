@@ -32,6 +32,11 @@ def seed_everything(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
+def forget() -> None:
+    """Gives back what Keras keeps of models that nobody holds any more; for many fits in one process."""
+    keras.backend.clear_session()
+
+
 @contextmanager
 def precision(*, mixed: bool) -> Iterator[None]:
     """Layers that are made inside compute in float16 and keep float32 weights, when `mixed`; for GPUs.

@@ -1,4 +1,7 @@
-"""Which settings make which model: params meets models. Nothing here imports TensorFlow."""
+"""Which settings make which model: params meets models. TensorFlow is imported only where a model needs it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +11,60 @@ from dataset.world import Fold, World
 from models.architecture import Architecture, Augment, SequenceArchitecture
 from models.baselines import ease, item_knn, popularity
 from scoring.forms import Form
+
+if TYPE_CHECKING:
+    from models.fit import Fit
+    from models.stored import Retriever
+
+
+def neural(
+    label: str,
+    world: World,
+    fold: Fold,
+    settings: params.Neural,
+    shared: params.Train,
+    seed: int,
+    *,
+    epochs: int,
+    validate: "Callable[[Retriever], float] | None",
+) -> "tuple[Retriever, Fit]":
+    """A neural model fitted to a fold, the same each time; `models.device.prepare` has to have been called before.
+
+    Args:
+        label: what the progress bar says.
+        world: the features.
+        fold: what to learn from.
+        settings: the model's own.
+        shared: what all neural models share; its epochs are not read.
+        seed: of the weights, the batches and dropout.
+        epochs: at most this many.
+        validate: see `models.fit.fit`; it is asked once an epoch.
+
+    Raises:
+        models.fit.DivergedError: the loss or a weight became NaN or infinite.
+        models.fit.TooFewExamplesError: training has less than a batch.
+    """
+    from models import device, stored
+    from models.fit import fit
+
+    device.seed_everything(seed)
+    with device.scope():
+        model = stored.build(architecture(world, settings), mixed_precision=shared.mixed_precision)
+        result = fit(
+            model,
+            model.data(fold.learn, fold.features, batch_size=settings.batch_size, seed=seed),
+            optimizer=device.optimizer(
+                settings.learning_rate,
+                mixed=shared.mixed_precision,
+                beta_2=settings.beta_2,
+                average=settings.average,
+            ),
+            epochs=epochs,
+            patience=shared.patience,
+            validate=(lambda: validate(model)) if validate else None,
+            label=label,
+        )
+    return model, result
 
 
 def architecture(world: World, settings: params.Neural) -> Architecture | SequenceArchitecture:

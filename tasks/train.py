@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import durable
 import params
@@ -19,6 +20,9 @@ from evaluation.metrics import accuracy
 from evaluation.protocol import Scorer, rank
 from scoring import folder as form_folder
 from tasks import fitting
+
+if TYPE_CHECKING:
+    from models.fit import Fit
 
 log = logging.getLogger(__name__)
 
@@ -87,38 +91,17 @@ def _neural(
     name: str, world: World, folder: Path, settings: params.Neural, shared: params.Train, seed: int
 ) -> TrainSummary:
     from models import device, stored
-    from models.fit import fit
     from models.stored import Retriever
 
     device.prepare(seed=seed, threads=shared.threads)
-    shape = fitting.architecture(world, settings)
     then = CandidateFeatures.catalogue(world.selection_features, world.selection.freeze)
 
-    def fitted(fold: Fold, epochs: int, validate: Callable[[Retriever], float] | None) -> tuple[Retriever, int]:
-        device.seed_everything(seed)
-        with device.scope():
-            model = stored.build(shape, mixed_precision=shared.mixed_precision)
-            data = model.data(fold.learn, fold.features, batch_size=settings.batch_size, seed=seed)
-            result = fit(
-                model,
-                data,
-                optimizer=device.optimizer(
-                    settings.learning_rate,
-                    mixed=shared.mixed_precision,
-                    beta_2=settings.beta_2,
-                    average=settings.average,
-                ),
-                epochs=epochs,
-                patience=shared.patience,
-                validate=(lambda: validate(model)) if validate else None,
-                label=f"{name}: {fold.name} fit",
-            )
-        metrics[fold.name] = result.metric
-        return model, result.epochs
+    def fitted(fold: Fold, epochs: int, validate: Callable[[Retriever], float] | None) -> "tuple[Retriever, Fit]":
+        label = f"{name}: {fold.name} fit"
+        return fitting.neural(label, world, fold, settings, shared, seed, epochs=epochs, validate=validate)
 
-    metrics: dict[str, float] = {}
-    selection, epochs = fitted(world.selection, shared.epochs, lambda model: validation_ndcg(world, model.frozen(then)))
-    final, _ = fitted(world.final, epochs, None)
+    selection, best = fitted(world.selection, shared.epochs, lambda model: validation_ndcg(world, model.frozen(then)))
+    final, _ = fitted(world.final, best.epochs, None)
     stored.write(selection, folder / "selection")
     stored.write(final, folder / "final")
-    return TrainSummary(name, epochs, metrics["selection"])
+    return TrainSummary(name, best.epochs, best.metric)

@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 GRAPH: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 WRITTEN: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES = list(GRAPH)
-OURS = ("dataset", "evaluation", "flows", "models", "monitoring", "promotion", "scoring", "serving", "tasks")
-NOT_STEPS = {"__main__", "assemble", "fitting", "monitor", "replay", "steps", "tournament"}
+OURS = ("dataset", "evaluation", "flows", "models", "monitoring", "promotion", "scoring", "serving", "tasks", "tuning")
+NOT_STEPS = {"__main__", "assemble", "fitting", "monitor", "replay", "steps", "tournament", "tune"}
 """Modules of tasks/ that are no step of `python -m tasks`."""
 
 
@@ -73,6 +73,12 @@ def test_a_stage_is_a_module_a_function_a_section_and_a_command(stage: str) -> N
         assert GRAPH[stage]["matrix"] == {"model": "${models}"}
     assert GRAPH[stage]["cmd"] == command
     assert set(GRAPH[stage]) <= keys
+
+
+def test_tuning_is_a_module_a_function_and_a_section_that_no_stage_reads() -> None:
+    assert re.search(r"^def tune\(", (ROOT / "tasks" / "tune.py").read_text(), re.MULTILINE)
+    assert "tune" in params.Params.__struct_fields__
+    assert "tune" not in {name.split(".")[0] for stage in STAGES for name in GRAPH[stage]["params"]}
 
 
 def test_the_sections_of_the_file_are_the_fields_of_the_class() -> None:

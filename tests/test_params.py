@@ -11,6 +11,8 @@ import yaml
 import params
 
 WRITTEN: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+SPACE = "tune.space.two-tower"
+RANGE = {"low": 1, "high": 2, "log": False, "step": 0}
 
 
 def _changed(tmp_path: Path, key: str, value: Any) -> Path:
@@ -53,6 +55,25 @@ def test_the_file_is_read_whole(tmp_path: Path) -> None:
         ("train", None, ["null", "$.train"]),
         ("paths.raw", 7, ["`str`", "`int`", "$.paths.raw"]),
         ("ingest.source", "movielens", ["'movielens'", "$.ingest.source"]),
+        ("tune.sampler", "bayes", ["'bayes'", "$.tune.sampler"]),
+        ("tune.model", "nobody", ["tune.model must be one of tune.space", "nobody"]),
+        ("tune.space.nobody", {}, ["tune.space must hold models of train.models alone. Received: nobody"]),
+        (f"{SPACE}.epochs", {"choices": [1]}, [f"{SPACE}.epochs is no setting of its model, which has embedding_dim"]),
+        (f"{SPACE}.family", {"choices": ["ease"]}, [f"{SPACE}.family is no setting"]),
+        (f"{SPACE}.dropout", {"choices": [0.1, "x"]}, [f"{SPACE}.dropout has a choice", "`float`", "`str`"]),
+        (f"{SPACE}.batch_size", {"choices": [64, 1.5]}, [f"{SPACE}.batch_size has a choice", "`int`", "`float`"]),
+        (f"{SPACE}.batch_size", {**RANGE, "high": 2.5}, [f"{SPACE}.batch_size must have a range of whole numbers"]),
+        (f"{SPACE}.batch_size", {**RANGE, "step": 0.5}, [f"{SPACE}.batch_size must have a range of whole numbers"]),
+        (f"{SPACE}.hidden_units", RANGE, [f"{SPACE}.hidden_units must have choices: only numbers"]),
+        (f"{SPACE}.dropout", {**RANGE, "low": 2}, ["low < high", "low 2, high 2", "$.tune.space"]),
+        (f"{SPACE}.dropout", {**RANGE, "step": 0.3}, ["one that leads to high", "step 0.3"]),
+        (f"{SPACE}.dropout", {**RANGE, "low": 0, "log": True}, ["with log low > 0"]),
+        (f"{SPACE}.dropout", {"low": 1, "high": 2}, ["must be {low, high, log, step} or {choices}", "`log`"]),
+        (f"{SPACE}.dropout", {"choices": []}, ["at least one, distinct and finite"]),
+        (f"{SPACE}.dropout", {"choices": [0.1, 0.1]}, ["at least one, distinct and finite"]),
+        (f"{SPACE}.dropout", {"choices": [0.1, float("nan")]}, ["at least one, distinct and finite"]),
+        (f"{SPACE}.dropout", {**RANGE, "high": float("inf")}, ["low < high", "high inf"]),
+        (f"{SPACE}.dropout", 0.5, ["must be {low, high, log, step} or {choices}"]),
         ("seed", ..., ["missing required field `seed`"]),
         ("evaluate.cutoffs", ..., ["missing required field `cutoffs`", "$.evaluate"]),
         ("ingest.files.items", ..., ["missing required field `items`", "$.ingest.files"]),

@@ -14,7 +14,10 @@ import params
 from tests.shop import settings, shop, write
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("dataset", "evaluation", "flows", "models", "monitoring", "promotion", "scoring", "serving", "tasks")
+FOLDERS = (
+    *("dataset", "evaluation", "flows", "models", "monitoring"),
+    *("promotion", "scoring", "serving", "tasks", "tuning"),
+)
 FILES = (
     "*.py",
     "dvc.yaml",
@@ -90,6 +93,13 @@ def commit(project: Path, message: str) -> None:
     """Commits everything that .gitignore lets through."""
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", message]):
         subprocess.run(["git", *arguments], cwd=project, env=environment(project), check=True)
+
+
+def git(project: Path, *arguments: str) -> str:
+    """Runs git in the project and gives what it printed."""
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=project, env=environment(project), capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def environment(project: Path, **more: str) -> dict[str, str]:

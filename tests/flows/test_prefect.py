@@ -1,5 +1,6 @@
 """A real Prefect server on loopback: schedules are made, and flows run by deployments leave what they should."""
 
+import re
 import subprocess
 import sys
 import time
@@ -10,11 +11,26 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from flows import processes, ui
 from tests.flows import project
 
 SCHEDULE_SECONDS = 120
+TUNING = """
+import runpy, sys
+import params
+from tasks import steps
+for step in ("ingest", "prepare", "split", "featurize"):
+    steps.run(step, params.load())
+for asked in ("--model nobody", "--model item-knn --trials 4 --sampler random --write"):
+    sys.argv = ["flows.tuning", *asked.split()]
+    try:
+        runpy.run_module("flows.tuning", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        print("ended with", ended.code)
+"""
+"""`python -m flows.tuning`, twice in one process."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +78,12 @@ def test_deployments_get_scheduled_runs(prefect: Prefect) -> None:
     """With SQLAlchemy 2.1 the server looks healthy and never schedules anything."""
     ui.register(prefect.environment)
     deployments = {found["name"]: found for found in prefect.ask("/deployments/filter")}
-    crons = {name: found["schedules"][0]["schedule"]["cron"] for name, found in deployments.items()}
-    assert crons == {"nightly": "0 3 * * *", "hourly": "7 * * * *"}
+    crons = {
+        name: [schedule["schedule"]["cron"] for schedule in found["schedules"]] for name, found in deployments.items()
+    }
+    assert crons == {"nightly": ["0 3 * * *"], "hourly": ["7 * * * *"], "tune": []}
     deadline = time.monotonic() + SCHEDULE_SECONDS
-    waiting = {found["id"] for found in deployments.values()}
+    waiting = {found["id"] for found in deployments.values() if found["schedules"]}
     while waiting and time.monotonic() < deadline:
         runs = prefect.ask("/flow_runs/filter", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}})
         waiting -= {run["deployment_id"] for run in runs}
@@ -91,7 +109,7 @@ def test_every_deployment_can_be_loaded_from_the_project(prefect: Prefect, tmp_p
         "    print(load_flow_from_entrypoint(deployment['entrypoint'], use_placeholder_flow=False).name)\n"
     )
     small = project.make(tmp_path / "small")
-    assert prefect.run(small, code).split() == ["training", "monitoring"]
+    assert prefect.run(small, code).split() == ["training", "monitoring", "tuning"]
 
 
 def test_the_training_flow_shows_what_it_did(prefect: Prefect, tmp_path: Path) -> None:
@@ -117,3 +135,22 @@ def test_monitoring_nothing_is_loud(prefect: Prefect, tmp_path: Path) -> None:
     said = prefect.run(small, "from flows.monitoring import monitoring\nprint(monitoring().result)")
     assert said.split()[-1] == "cannot_tell"
     assert "cannot_tell" in (small / "artifacts/reports/drift.json").read_text()
+
+
+def test_tuning_changes_the_values_it_was_asked_to_and_nothing_else(prefect: Prefect, tmp_path: Path) -> None:
+    small = project.make(tmp_path / "small")
+    said = project.run(small, "-c", TUNING, fails=False, **prefect.environment)
+    assert re.findall(r"ended with (\d)", said) == ["1", "0"]
+    assert "tuning stopped: the model must be one of tune.space: two-tower" in said
+    assert "Traceback" not in said
+    best = yaml.safe_load((small / "artifacts/tuning/item-knn/best.yaml").read_text())
+    values = best["train"]["models"]["item-knn"]
+    assert set(values) == {"neighbours", "shrink"}
+    assert f"shrink: {values['shrink']}" in said
+    wanted = yaml.safe_load(project.git(small, "show", "HEAD:params.yaml"))
+    wanted["train"]["models"]["item-knn"] |= values
+    assert yaml.safe_load((small / "params.yaml").read_text()) == wanted
+    assert project.git(small, "status", "--porcelain").split() in (["M", "params.yaml"], [])
+    assert [path.name for path in (small / "artifacts").iterdir()] == ["tuning"]
+    keys = {artifact["key"] for artifact in prefect.ask("/artifacts/filter")}
+    assert {"tuning", "tuning-page"} <= keys
