@@ -22,6 +22,7 @@ class Paths(Section, frozen=True):
     model: Path
     variants: Path
     blend: Path
+    rank: Path
     evaluation: Path
     registry: Path
     exposures: Path
@@ -181,6 +182,44 @@ class Blend(Section, frozen=True):
     max_queries: int
 
 
+class Rank(Section, frozen=True):
+    """A second stage upon a model: a deep and cross network that orders its best candidates anew.
+
+    It learns from validation, which the model it stands upon did not learn from, and is a challenger only where it
+    gains on that model on the part of validation that it did not learn from itself. See `models.ranking`.
+    """
+
+    retriever: str
+    """`blend`, or one of `models`."""
+    candidates: int
+    """Length of the lists that are ordered anew."""
+    learn_share: float
+    """Of the validation queries, by time: learned from. The rest says whether there is a gain."""
+    stop_share: float
+    """Of those, by time: say after how many epochs to stop."""
+    max_queries: int
+    """Learned from at most."""
+    half_lives: list[float]
+    """Positions after which an interaction counts half, one a summary of the history."""
+    longest: int
+    """Positions of a history that are read."""
+    taste_dim: int
+    embedding_dim: int
+    """Of item ids, for candidates and history; 0 for none, which generalizes better from few queries."""
+    cross_layers: int
+    units: int
+    """Of the dense layer after the crosses."""
+    dropout: float
+    l2: float
+    weight_loss: float
+    """Share of the second task (predicting the weight, such as a rating) in the loss; needs a log with weights."""
+    batch_size: int
+    """Lists."""
+    epochs: int
+    patience: int
+    learning_rate: float
+
+
 class Evaluate(Section, frozen=True):
     """Cut-offs, intervals, slices, and the settings of the baselines that stand in every table."""
 
@@ -255,6 +294,7 @@ class Params(Section, frozen=True):
     train: Train
     compress: Compress
     blend: Blend
+    rank: Rank
     evaluate: Evaluate
     promote: Promote
     replay: Replay
@@ -287,6 +327,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
     for place, names, known in (
         ("models", found.models, found.train.models),
         ("blend.parts", found.blend.parts, found.models),
+        ("rank.retriever", [found.rank.retriever], [*found.models, "blend"]),
         ("evaluate.baselines", found.evaluate.baselines, found.models),
     ):
         unknown = [name for name in names if name not in known]

@@ -1,6 +1,7 @@
-"""Fitting a ranker to shortlists, its learning rate falling to zero, so that its weights are not the last batches' luck.
+"""Fitting a ranker to shortlists.
 
-Adam, cosine schedule (Loshchilov and Hutter 2017, "SGDR: Stochastic gradient descent with warm restarts", ICLR).
+The learning rate falls to zero, so that the weights are not the luck of the last batches (Adam, cosine schedule;
+Loshchilov and Hutter 2017, "SGDR: Stochastic gradient descent with warm restarts", ICLR).
 """
 
 from dataclasses import dataclass, replace

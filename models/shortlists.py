@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from dataset.query import Floats, Ints, Longs, Queries
 from dataset.vocabulary import PADDING
-from models.fit import TooFewExamplesError
 from scoring.cross_network import CLIP
 from scoring.two_stage import CHUNK, NOBODY, Retrieval
 
@@ -37,6 +36,8 @@ class Shortlists:
     """[n, c] NOBODY where there are fewer."""
     numbers: Floats
     """[n, c, w]"""
+    asked: Longs
+    """[n] row of the query that was asked, ascending."""
     taken: Ints
     """[n] place in the list."""
     weight: Floats
@@ -50,7 +51,7 @@ class Shortlists:
         return len(self.taken)
 
     def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> "Shortlists":
-        names = ("items", "numbers", "taken", "weight", "history")
+        names = ("items", "numbers", "asked", "taken", "weight", "history")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     @property
@@ -90,9 +91,6 @@ def shortlists(retrieval: Retrieval, queries: Queries, weight: Floats) -> Shortl
         retrieval: knows nothing of the answers.
         queries: n queries.
         weight: [n] of each taking.
-
-    Raises:
-        TooFewExamplesError: no item is on its list.
     """
     found = []
     for start in range(0, len(queries), CHUNK):
@@ -100,12 +98,6 @@ def shortlists(retrieval: Retrieval, queries: Queries, weight: Floats) -> Shortl
         listed, _ = retrieval.ask(some)
         row, place = np.nonzero(listed.items == some.target[:, None])
         history = some[row].history(retrieval.pairs.longest)
-        found.append((listed.items[row], listed.numbers[row], place, weight[start : start + CHUNK][row], history))
-    if not sum(len(place) for _, _, place, _, _ in found):
-        raise TooFewExamplesError(
-            f"at least one of {len(queries)} validation queries must have its item among the {retrieval.candidates} "
-            "candidates. Received: none. Raise rank.candidates or split.validation_share"
-        )
-    items, numbers, taken, weights, history = (np.concatenate(column) for column in zip(*found, strict=True))
-    half_life = retrieval.pairs.half_lives[0]
-    return Shortlists(items, numbers, taken.astype(np.int32), weights, history, half_life)
+        found.append((listed.items[row], listed.numbers[row], start + row, place.astype(np.int32), history))
+    items, numbers, asked, taken, history = (np.concatenate(column) for column in zip(*found, strict=True))
+    return Shortlists(items, numbers, asked, taken, weight[asked], history, retrieval.pairs.half_lives[0])

@@ -72,6 +72,7 @@ def promote(
     features: Path,
     variants: Path,
     blend: Path,
+    rank: Path,
     evaluation: Path,
     registry: Path,
     reports: Path,
@@ -86,10 +87,10 @@ def promote(
         serving.servable.ServableError: a version cannot be read.
     """
     world = World.read(features)
-    outcomes = outcomes_of(variants, blend)
+    outcomes = outcomes_of(variants, blend, rank)
     model = leader(outcomes)
     chosen = outcomes[model].chosen
-    folder = (blend if (blend / model).exists() else variants) / model / "final"
+    folder = next(place for place in (variants, blend, rank) if (place / model).exists()) / model / "final"
     ours, parent = subject(model, chosen), subject(model, PARENT)
     exam = examination(world, evaluate_settings)
     metric = evaluate_settings.primary_metric
