@@ -195,8 +195,6 @@ class Rank(Section, frozen=True):
     """Length of the lists that are ordered anew."""
     learn_share: float
     """Of the validation queries, by time: learned from. The rest says whether there is a gain."""
-    stop_share: float
-    """Of those, by time: say after how many epochs to stop."""
     max_queries: int
     """Learned from at most."""
     half_lives: list[float]
@@ -216,8 +214,8 @@ class Rank(Section, frozen=True):
     batch_size: int
     """Lists."""
     epochs: int
-    patience: int
     learning_rate: float
+    """At the start; it falls to 0."""
 
 
 class Evaluate(Section, frozen=True):

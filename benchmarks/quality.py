@@ -1,8 +1,9 @@
 """Quality and size on MovieLens-100K over three seeds: `python -m benchmarks.quality` writes docs/results/quality.csv.
 
-Each seed trains, compresses, blends, ranks and evaluates as the stages do, in processes of their own. A model's value is the
-mean over its seeds; its interval is the bootstrap over users of each query's mean over seeds. Differences are paired,
-per seed and for the mean. Everything was tuned on validation; the test is read once for each seed, by this command.
+Each seed trains, compresses, blends, ranks and evaluates as the stages do, in processes of their own. A model's value
+is the mean over its seeds; its interval is the bootstrap over users of each query's mean over seeds. Differences are
+paired, per seed and for the mean. Everything was tuned on validation; the test is read once for each seed, by this
+command.
 """
 
 import subprocess

@@ -36,8 +36,8 @@ class Shortlists:
     """[n, c] NOBODY where there are fewer."""
     numbers: Floats
     """[n, c, w]"""
-    asked: Longs
-    """[n] row of the query that was asked, ascending."""
+    time: Longs
+    """[n] when it was asked."""
     taken: Ints
     """[n] place in the list."""
     weight: Floats
@@ -51,7 +51,7 @@ class Shortlists:
         return len(self.taken)
 
     def __getitem__(self, rows: slice | npt.NDArray[np.integer]) -> "Shortlists":
-        names = ("items", "numbers", "asked", "taken", "weight", "history")
+        names = ("items", "numbers", "time", "taken", "weight", "history")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     @property
@@ -100,4 +100,4 @@ def shortlists(retrieval: Retrieval, queries: Queries, weight: Floats) -> Shortl
         history = some[row].history(retrieval.pairs.longest)
         found.append((listed.items[row], listed.numbers[row], start + row, place.astype(np.int32), history))
     items, numbers, asked, taken, history = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Shortlists(items, numbers, asked, taken, weight[asked], history, retrieval.pairs.half_lives[0])
+    return Shortlists(items, numbers, queries.time[asked], taken, weight[asked], history, retrieval.pairs.half_lives[0])

@@ -1,4 +1,4 @@
-"""rank: a second stage upon another model, a model like any other: learned on validation, compressed, examined, promoted.
+"""rank: a second stage upon another model, examined and promoted like any other: learned on validation.
 
 A ranker has to learn from lists that look like those it will be given, so from queries that the retrieval did not learn
 from: validation's, answered by the selection fit. It learns from the earlier ones and is examined on the later ones;
@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.parquet as pq
 
 import params
-from dataset.query import Queries
 from dataset.schema import ITEM, TIMESTAMP, USER, WEIGHT
 from dataset.weights import weights
 from dataset.world import Fold, World
@@ -28,7 +26,6 @@ from models.ranking import RankerShape
 from models.shortlists import Shortlists, shortlists
 from models.variants import PARENT, Variants
 from scoring import folder as form_folder
-from scoring.cross_network import CrossNetwork
 from scoring.pairs import Pairs
 from scoring.two_stage import Retrieval, TwoStage
 from tasks import tournament
@@ -45,7 +42,6 @@ class RankSummary:
     upon: str
     lists: int
     """Learned from, in the end."""
-    epochs: int
     chosen: str
     validation_ndcg_at_10: float
     """On the later part of validation."""
@@ -79,10 +75,14 @@ def rank(
     source = (variants if settings.retriever in train_settings.models else blend) / settings.retriever
     upon, first = Variants.read(source), _first_stage(world, source, settings)
     later = world.validation[int(len(world.validation) * settings.learn_share) :]
-    asked = _learnable(world, settings.max_queries, seed)
-    log = pq.read_table(prepared / "interactions.parquet", columns=[USER, ITEM, TIMESTAMP, WEIGHT])
-    lists = shortlists(first(world.selection, PARENT), asked, weights(log, world, asked))
-    rankers, epochs = _rankers(lists, asked.time[lists.asked] < later.time[0], len(world.items), settings, seed)
+    lists = _lists(world, prepared, first(world.selection, PARENT), settings.max_queries, seed)
+    earlier = lists[np.flatnonzero(lists.time < later.time.min(initial=world.cuts.test_start))]
+    _refuse_nothing(len(earlier), len(later), settings)
+    shape, schedule = _shape(world, lists, settings), _schedule(settings, seed)
+    rankers = {
+        fold: learn(some, shape, schedule, label=f"{NAME}: {fold} fit")
+        for fold, some in (("selection", earlier), ("final", lists))
+    }
 
     def entries(fold: Fold) -> list[Entry]:
         stages = {PARENT: first(fold, PARENT), COMPRESSED: first(fold, upon.chosen)}
@@ -102,17 +102,7 @@ def rank(
         seed=seed,
         upon=First(settings.retriever, first(world.selection, upon.chosen).form),
     )
-    assert outcome.upon is not None  # because it was asked for
-    return RankSummary(
-        upon=settings.retriever,
-        lists=len(lists),
-        epochs=epochs,
-        chosen=outcome.chosen,
-        validation_ndcg_at_10=outcome.winner.validation_ndcg_at_10,
-        change=outcome.upon.change,
-        change_low=outcome.upon.change_low,
-        change_high=outcome.upon.change_high,
-    )
+    return _summary(outcome, len(lists))
 
 
 def _first_stage(world: World, source: Path, settings: params.Rank) -> Callable[[Fold, str], Retrieval]:
@@ -132,20 +122,28 @@ def _first_stage(world: World, source: Path, settings: params.Rank) -> Callable[
     return retrieval
 
 
-def _learnable(world: World, most: int, seed: int) -> Queries:
-    """Validation queries whose item could be recommended, in time order."""
+def _lists(world: World, prepared: Path, retrieval: Retrieval, most: int, seed: int) -> Shortlists:
+    """Of `most` validation queries, at most, whose item could be recommended, in time order."""
     answerable = np.flatnonzero(world.selection.catalogue[world.validation.target])
-    count = min(len(answerable), most)
-    return world.validation[np.sort(np.random.default_rng(seed).choice(answerable, count, replace=False))]
+    chosen = np.random.default_rng(seed).choice(answerable, min(len(answerable), most), replace=False)
+    asked = world.validation[np.sort(chosen)]
+    log = pq.read_table(prepared / "interactions.parquet", columns=[USER, ITEM, TIMESTAMP, WEIGHT])
+    return shortlists(retrieval, asked, weights(log, world, asked))
 
 
-def _rankers(
-    lists: Shortlists, early: npt.NDArray[np.bool_], items: int, settings: params.Rank, seed: int
-) -> tuple[dict[str, CrossNetwork], int]:
-    """Fold -> its ranker, and the epochs of both: those that were best on the last of the earlier lists."""
-    shape = RankerShape(
+def _refuse_nothing(earlier: int, later: int, settings: params.Rank) -> None:
+    if not earlier or not later:
+        raise TooFewExamplesError(
+            f"both parts of validation that rank.learn_share = {settings.learn_share} makes must have queries, the "
+            f"earlier one with their item among {settings.candidates} candidates. Received: {earlier} and {later}. "
+            "Change rank.learn_share, or raise rank.candidates or split.validation_share"
+        )
+
+
+def _shape(world: World, lists: Shortlists, settings: params.Rank) -> RankerShape:
+    return RankerShape(
         numbers=lists.numbers.shape[2],
-        items=items,
+        items=len(world.items),
         longest=settings.longest,
         embedding_dim=settings.embedding_dim,
         cross_layers=settings.cross_layers,
@@ -154,24 +152,21 @@ def _rankers(
         l2=settings.l2,
         weight_loss=settings.weight_loss,
     )
-    schedule = Schedule(
-        epochs=settings.epochs,
-        patience=settings.patience,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        seed=seed,
+
+
+def _schedule(settings: params.Rank, seed: int) -> Schedule:
+    return Schedule(settings.epochs, settings.batch_size, settings.learning_rate, seed)
+
+
+def _summary(outcome: Variants, lists: int) -> RankSummary:
+    upon = outcome.upon
+    assert upon is not None  # because it was asked for
+    return RankSummary(
+        upon=upon.model,
+        lists=lists,
+        chosen=outcome.chosen,
+        validation_ndcg_at_10=outcome.winner.validation_ndcg_at_10,
+        change=upon.change,
+        change_low=upon.change_low,
+        change_high=upon.change_high,
     )
-    earlier = lists[np.flatnonzero(early)]
-    stop = int(len(earlier) * (1 - settings.stop_share))
-    if not 0 < stop < len(earlier):
-        raise TooFewExamplesError(
-            "the earlier part of validation must have queries with their item on their list, to learn from and to stop "
-            f"by. Received: {stop} and {len(earlier) - stop}. Raise rank.candidates or split.validation_share"
-        )
-    epochs = learn(earlier[:stop], shape, schedule, check=earlier[stop:], label=f"{NAME}: epochs").epochs
-    schedule = replace(schedule, epochs=epochs)
-    rankers = {
-        name: learn(some, shape, schedule, check=None, label=f"{NAME}: {name} fit").ranker
-        for name, some in (("selection", earlier), ("final", lists))
-    }
-    return rankers, epochs
