@@ -1,8 +1,8 @@
 """Fitting a ranker to shortlists.
 
-It learns for a fixed number of epochs while the learning rate falls to zero, so that its weights are not the luck of the
-last batches (Adam, cosine schedule; Loshchilov and Hutter 2017, "SGDR: Stochastic gradient descent with warm restarts",
-ICLR). To stop by a part of so few lists is luck again, and on MovieLens-100K costs a part of the gain.
+It learns for a fixed number of epochs while the learning rate falls to zero, so that its weights are not the luck of
+the last batches (Adam, cosine schedule; Loshchilov and Hutter 2017, "SGDR: Stochastic gradient descent with warm
+restarts", ICLR). To stop by a part of so few lists is luck again, and on MovieLens-100K costs a part of the gain.
 """
 
 from dataclasses import dataclass, replace

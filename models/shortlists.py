@@ -3,7 +3,7 @@
 numbers         float32 [n, c, w]   of the pairs, standardized
 absent          float32 [n, c]      0, or a large negative number where a list is shorter
 taken           int32 [n]           place of the item that was taken
-weight          float32 [n]         of the taking, standardized; 0 where the log has none
+weight          float32 [n]         of the taking, standardized
 item            int32 [n, c]        0 where a list is shorter; this and the next two are for an embedding alone
 history         int32 [n, L]        newest first
 fade            float32 [n, L]      weights of the history, which sum to 1
@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from dataset.query import Floats, Ints, Longs, Queries
 from dataset.vocabulary import PADDING
+from models.fit import TooFewExamplesError
 from scoring.cross_network import CLIP
 from scoring.two_stage import CHUNK, NOBODY, Retrieval
 
@@ -65,8 +66,7 @@ class Shortlists:
     def arrays(self, mean: Floats, scale: Floats) -> dict[str, npt.NDArray[Any]]:
         """What the module's head describes, the numbers standardized by `mean` and `scale` [w]."""
         numbers = (self.numbers - mean) / scale
-        deviation = self.weight.std() if self.weighted else 1.0
-        weight = (self.weight - self.weight.mean()) / deviation if self.weighted else np.zeros(len(self))
+        weight = (self.weight - self.weight.mean()) / (self.weight.std() if self.weighted else 1.0)
         fade = 0.5 ** (np.arange(self.history.shape[1]) / self.half_life) * (self.history != PADDING)
         return {
             "numbers": np.clip(numbers, -CLIP, CLIP, out=numbers),
@@ -91,7 +91,15 @@ def shortlists(retrieval: Retrieval, queries: Queries, weight: Floats) -> Shortl
         retrieval: knows nothing of the answers.
         queries: n queries.
         weight: [n] of each taking.
+
+    Raises:
+        TooFewExamplesError: there is no query.
     """
+    if len(queries) == 0:
+        raise TooFewExamplesError(
+            "validation must have a query whose item could be recommended. Received: none. Raise "
+            "split.validation_share, or bring a longer log"
+        )
     found = []
     for start in range(0, len(queries), CHUNK):
         some = queries[start : start + CHUNK]

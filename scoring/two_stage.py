@@ -138,7 +138,8 @@ class TwoStage:
         pairs = Pairs.of(mine["pairs"], settings["pairs"])
         catalogue = mine["pairs"].get("catalogue")
         if catalogue is None or catalogue.shape != (len(pairs.facts),) or catalogue.dtype != np.bool_:
-            raise FormError(f"pairs-catalogue: must be bool {(len(pairs.facts),)}. Received: {catalogue}")
+            received = None if catalogue is None else f"{catalogue.dtype} {catalogue.shape}"
+            raise FormError(f"pairs-catalogue: must be bool {(len(pairs.facts),)}. Received: {received}")
         retrieval = Retrieval(form, catalogue, int(settings["candidates"]), pairs)
         ranker = CrossNetwork.of(mine["ranker"], layers=int(settings["layers"]))
         width = pairs.width(len(retrieval.parts))
