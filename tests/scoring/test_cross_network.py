@@ -58,7 +58,8 @@ def test_far_out_numbers_count_no_more() -> None:
 def test_it_comes_back(embedding_dim: int) -> None:
     made = network(5, embedding_dim=embedding_dim, layers=3)
     again = CrossNetwork.of(made.arrays(), layers=3)
-    numbers, items = np.random.default_rng(1).normal(size=(2, 4, 5)), np.arange(8).reshape(2, 4)
+    numbers = np.random.default_rng(1).normal(size=(2, 4, 5)).astype(np.float32)
+    items = np.arange(8).reshape(2, 4)
     history = sparse.csr_array(np.eye(2, 8, dtype=np.float32))
     np.testing.assert_array_equal(again.scores(numbers, items, history), made.scores(numbers, items, history))
 

@@ -16,7 +16,8 @@ from tests.scoring.stages import ASKED, CATALOGUE, ITEMS, PAIRS, two_stage
 COUNTS = np.array([90, 80, 3, 9, 5, 7, 7, 1], np.float32)
 """The reserved two are the most popular: they must not be on any list."""
 POPULAR = Popular(COUNTS)
-LINEAR = Neighbours(np.random.default_rng(2).normal(size=(ITEMS, ITEMS)).astype(np.float32), COUNTS / 100, 2.0, 3)
+WEIGHTS, BIAS = np.random.default_rng(2).normal(size=(ITEMS, ITEMS)).astype(np.float32), COUNTS / np.float32(100)
+LINEAR = Neighbours(WEIGHTS, BIAS, 2.0, 3)
 BLEND = Blend([LINEAR, POPULAR], [0, 3], np.array([[0.5, 1], [0.7, 0.3]], np.float32))
 
 

@@ -25,6 +25,7 @@ TWO_TOWER: dict[str, Any] = {"embedding_dim": 32, "hidden_units": [32], "batch_s
 SMALL: dict[str, dict[str, Any]] = {
     "train": {"epochs": 2},
     "blend": {"parts": ["two-tower", "item-knn"]},
+    "rank": {"candidates": 40, "epochs": 2},
     "compress": {"fine_tune_epochs": 1},
     "evaluate": {"bootstrap_samples": 50, "baselines": ["popularity", "item-knn"]},
     "promote": {
@@ -78,15 +79,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = project(tmp_path_factory.mktemp("done"))
     (folder / "data").symlink_to(data)
-    run(folder, "train", "compress", "blend", "evaluate", "promote")
+    run(folder, "train", "compress", "blend", "rank", "evaluate", "promote")
     return folder
 
 
 def test_the_same_seed_gives_the_same_bytes(done: Path, data: Path, tmp_path: Path) -> None:
     again = project(tmp_path)
     (again / "data").symlink_to(data)
-    run(again, "train", "compress", "blend", "evaluate")
-    for name in ("model", "variants", "blend", "evaluation"):
+    run(again, "train", "compress", "blend", "rank", "evaluate")
+    for name in ("model", "variants", "blend", "rank", "evaluation"):
         assert digest.of_files(again / "artifacts" / name) == digest.of_files(done / "artifacts" / name), name
 
 
@@ -113,7 +114,15 @@ def test_every_contestant_is_measured(done: Path) -> None:
 def test_every_query_has_its_results(done: Path) -> None:
     table = pq.read_table(done / "artifacts/evaluation/per_query.parquet")
     subjects = set(table["subject"].to_pylist())
-    assert {"two-tower", "two-tower-int8", "popularity", "item-knn", "blend", "blend-compressed"} <= subjects
+    assert {
+        "two-tower",
+        "two-tower-int8",
+        "popularity",
+        "item-knn",
+        "blend",
+        "blend-compressed",
+        "two-stage",
+    } <= subjects
     assert len(table) == len(subjects) * (np.asarray(table["query"]).max() + 1)
     metrics = sorted(path.stem for path in (done / "artifacts/evaluation/metrics").iterdir())
     assert metrics == sorted(subjects)
@@ -139,7 +148,7 @@ def test_a_champion_with_another_vocabulary_is_asked_the_same_queries(done: Path
     (fewer / "data").mkdir()
     for name in ("prepared", "split"):
         (fewer / "data" / name).symlink_to((done / "data" / name).resolve())
-    run(fewer, "featurize", "train", "compress", "blend", "evaluate", "promote")
+    run(fewer, "featurize", "train", "compress", "blend", "rank", "evaluate", "promote")
     decision = msgspec.json.decode((fewer / "artifacts/reports/decision.json").read_bytes())
     with Registry(done / "artifacts/registry") as book:
         first = book.history()[0]
