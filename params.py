@@ -2,10 +2,18 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_type_hints
 
 import msgspec
 import yaml
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Whole = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Rate = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+"""Of what is kept, dropped or sure, where all of it would leave nothing."""
 
 TOLERANCE: Final = 1e-9
 """Of what counts as a whole number of steps, in steps."""
@@ -26,6 +34,7 @@ class Paths(Section, frozen=True):
     model: Path
     variants: Path
     blend: Path
+    rank: Path
     evaluation: Path
     registry: Path
     exposures: Path
@@ -71,19 +80,19 @@ class Prepare(Section, frozen=True):
     category_separator: str
     timestamp_unit: Literal["auto", "s", "ms", "us", "iso"]
     latest_timestamp: str
-    max_bad_share: float
+    max_bad_share: Share
     min_weight: float
-    min_user_interactions: int
+    min_user_interactions: Whole
     """Users and items with fewer are left out of the log, see `dataset.core`; 0: nobody is."""
-    min_item_interactions: int
+    min_item_interactions: Whole
 
 
 class Split(Section, frozen=True):
     """What validation and test are, see `dataset.split`; the shares are of all interactions, by time, in `temporal`."""
 
     protocol: Literal["temporal", "leave-one-out"]
-    validation_share: float
-    test_share: float
+    validation_share: Share
+    test_share: Share
 
 
 class Dense(Section, frozen=True):
@@ -91,21 +100,21 @@ class Dense(Section, frozen=True):
 
     missing: Literal["drop", "median", "mean", "constant", "model"]
     constant: float
-    neighbours: Annotated[int, msgspec.Meta(ge=1)]
+    neighbours: Count
     normalization: Literal["none", "standard", "robust", "quantile"]
     text: Literal["none", "tfidf-svd", "sentence-encoder"]
     text_columns: list[Literal["title", "categories", "text"]]
-    text_components: Annotated[int, msgspec.Meta(ge=1)]
-    components: Annotated[int, msgspec.Meta(ge=0)]
+    text_components: Count
+    components: Whole
 
 
 class Featurize(Section, frozen=True):
     """History length in items, popularity windows and snapshot distance in days."""
 
-    history_length: int
-    min_item_count: int
+    history_length: Count
+    min_item_count: Count
     popularity_windows_days: list[int]
-    popularity_snapshot_days: int
+    popularity_snapshot_days: Count
     dense: Dense
 
 
@@ -116,72 +125,72 @@ class ModelSection(Section, frozen=True, tag_field="family"):
 class TwoTower(ModelSection, frozen=True, tag="two-tower"):
     """A query tower that pools the history at several half-lives; see `models.towers`."""
 
-    embedding_dim: int
+    embedding_dim: Whole
     hidden_units: list[int]
     half_lives: list[float]
-    dropout: float
-    temperature: float
-    batch_size: int
-    learning_rate: float
-    beta_2: float
-    average: float
+    dropout: Rate
+    temperature: Positive
+    batch_size: Count
+    learning_rate: Positive
+    beta_2: Rate
+    average: Rate
 
 
 class Augment(Section, frozen=True):
     """Shares of a training window's events that are changed, see `dataset.augmentation`; 0 changes nothing."""
 
-    crop: float
-    mask: float
-    reorder: float
+    crop: Share
+    mask: Share
+    reorder: Share
 
 
 class Sequence(ModelSection, frozen=True, tag="sequence"):
     """A query tower that reads the history event by event; see `models.sequential`."""
 
     encoder: Literal["transformer", "gru", "lstm"]
-    stride: int
-    embedding_dim: int
-    blocks: int
+    stride: Count
+    embedding_dim: Whole
+    blocks: Count
     half_lives: list[float]
-    forward_factor: int
-    head_units: int
-    dropout: float
-    id_dropout: float
+    forward_factor: Count
+    head_units: Whole
+    dropout: Rate
+    id_dropout: Rate
     augment: Augment
     content: bool
     timed: bool
     trends: bool
-    temperature: float
-    negatives: int
-    batch_size: int
-    learning_rate: float
-    beta_2: float
-    average: float
+    temperature: Positive
+    negatives: Whole
+    batch_size: Count
+    learning_rate: Positive
+    beta_2: Rate
+    average: Rate
 
 
 class PopularityModel(ModelSection, frozen=True, tag="popularity"):
     """The most popular items of the last `window_days`; 0 for all time."""
 
-    window_days: int
+    window_days: Whole
 
 
 class ItemKNN(ModelSection, frozen=True, tag="item-knn"):
     """Cosine neighbours; see `models.baselines.item_knn`."""
 
     neighbours: int
-    shrink: float
-    half_life: float
-    longest: int
+    shrink: NonNegative
+    half_life: NonNegative
+    longest: Count
 
 
 class Ease(ModelSection, frozen=True, tag="ease"):
     """EASE, its history fading, with a trend; see `models.baselines.ease`."""
 
-    l2: float
-    half_life: float
-    longest: int
+    l2: NonNegative
+    half_life: NonNegative
+    longest: Count
     trend: float
-    trend_days: int
+    trend_days: Count
 
 
 Neural = TwoTower | Sequence
@@ -191,20 +200,20 @@ Baseline = PopularityModel | ItemKNN | Ease
 class Train(Section, frozen=True):
     """All models that can be trained, by name, and what the neural ones among them share."""
 
-    epochs: int
-    patience: int
+    epochs: Count
+    patience: Count
     mixed_precision: bool
-    threads: int
+    threads: Whole
     models: dict[str, Neural | Baseline]
 
 
 class Compress(Section, frozen=True):
     """Pruning, its control, quantization, and the rule that picks the variant."""
 
-    sparsity: float
-    fine_tune_epochs: int
-    fine_tune_learning_rate: float
-    max_ndcg_loss: float
+    sparsity: Rate
+    fine_tune_epochs: Count
+    fine_tune_learning_rate: Positive
+    max_ndcg_loss: NonNegative
     min_saving: float
 
 
@@ -213,8 +222,44 @@ class Blend(Section, frozen=True):
 
     parts: list[str]
     steps: list[int]
-    l2: float
-    max_queries: int
+    l2: NonNegative
+    max_queries: Count
+
+
+class Rank(Section, frozen=True):
+    """A second stage upon a model: a deep and cross network that orders its best candidates anew.
+
+    It learns from validation, which the model it stands upon did not learn from, and is a challenger only where it
+    gains on that model on the part of validation that it did not learn from itself. See `models.ranking`.
+    """
+
+    retriever: str
+    """`blend`, or one of `models`."""
+    candidates: Count
+    """Length of the lists that are ordered anew."""
+    learn_share: Share
+    """Of the validation queries, by time: learned from. The rest says whether there is a gain."""
+    max_queries: Count
+    """Learned from at most."""
+    half_lives: list[float]
+    """Positions after which an interaction counts half, one a summary of the history."""
+    longest: Count
+    """Positions of a history that are read."""
+    taste_dim: Count
+    embedding_dim: Whole
+    """Of item ids, for candidates and history; 0 for none, which generalizes better from few queries."""
+    cross_layers: Count
+    units: Count
+    """Of the dense layer after the crosses."""
+    dropout: Rate
+    l2: NonNegative
+    weight_loss: NonNegative
+    """Share of the second task (predicting the weight, such as a rating) in the loss; needs a log with weights."""
+    batch_size: Count
+    """Lists."""
+    epochs: Count
+    learning_rate: Positive
+    """At the start; it falls to 0."""
 
 
 class Evaluate(Section, frozen=True):
@@ -222,44 +267,44 @@ class Evaluate(Section, frozen=True):
 
     cutoffs: list[int]
     primary_metric: str
-    chunk_size: int
-    bootstrap_samples: int
-    confidence: float
-    head_share: float
-    cold_history: int
+    chunk_size: Count
+    bootstrap_samples: Count
+    confidence: Rate
+    head_share: Share
+    cold_history: Whole
     baselines: list[str]
     """Models that no other may lose to; the best of them is the reference while there is no champion."""
-    recent_popularity_days: int
-    min_group_users: int
+    recent_popularity_days: Count
+    min_group_users: Whole
     """Users that a group of the user table must have in the test to be a slice, see `evaluation.groups`."""
-    group_ranges: int
-    rating_item_shrink: float
+    group_ranges: Count
+    rating_item_shrink: NonNegative
     """Of the predictor that ratings are measured with, see `models.baselines.biases`."""
-    rating_user_shrink: float
+    rating_user_shrink: NonNegative
 
 
 class Promote(Section, frozen=True):
     """The gate's margins; see `promotion.gate` for what each one decides."""
 
-    min_queries: int
-    min_users: int
-    bootstrap_samples: int
-    confidence: float
+    min_queries: Whole
+    min_users: Whole
+    bootstrap_samples: Count
+    confidence: Rate
     min_gain: float
-    max_compression_loss: float
-    max_coverage_drop: float
-    max_slice_drop: float
-    min_slice_queries: int
-    latency_p99_ms: float
-    size_limit_bytes: int
-    latency_queries: int
+    max_compression_loss: NonNegative
+    max_coverage_drop: NonNegative
+    max_slice_drop: NonNegative
+    min_slice_queries: Whole
+    latency_p99_ms: Positive
+    size_limit_bytes: Count
+    latency_queries: Count
 
 
 class Replay(Section, frozen=True):
     """Recorded traffic sent to the endpoint."""
 
-    queries: int
-    concurrency: int
+    queries: Count
+    concurrency: Count
 
 
 class Serve(Section, frozen=True):
@@ -267,20 +312,20 @@ class Serve(Section, frozen=True):
 
     host: str
     port: int
-    max_body_bytes: int
-    max_concurrency: int
-    timeout_seconds: int
+    max_body_bytes: Count
+    max_concurrency: Count
+    timeout_seconds: Count
 
 
 class Monitor(Section, frozen=True):
     """When a difference between two windows is drift, and when there is too little to tell."""
 
-    window_days: int
-    min_rows: int
-    max_rows: int
-    psi_threshold: float
-    max_drifted_share: float
-    max_fallback_share: float
+    window_days: Whole
+    min_rows: Whole
+    max_rows: Count
+    psi_threshold: NonNegative
+    max_drifted_share: Share
+    max_fallback_share: Share
 
 
 class Domain:
@@ -330,15 +375,15 @@ class Tune(Section, frozen=True):
     """A search for better settings, on validation; see `tasks.tune`."""
 
     model: str
-    trials: int
+    trials: Count
     """Of one run; a study that is continued gets so many more."""
-    timeout_seconds: int
+    timeout_seconds: Count
     """No trial starts after it; the one that runs is let end."""
     sampler: Literal["grid", "random", "tpe"]
     pruner: Literal["none", "median", "hyperband"]
-    startup_trials: int
+    startup_trials: Whole
     """Trials before the tree-structured Parzen estimator, or the median, is asked."""
-    warmup_epochs: int
+    warmup_epochs: Whole
     """First epochs of a trial, in which it is not pruned."""
     space: dict[str, dict[str, Domain]]
     """Model of `train.models` -> its setting -> where to look."""
@@ -347,7 +392,7 @@ class Tune(Section, frozen=True):
 class Params(Section, frozen=True):
     """All of params.yaml."""
 
-    seed: int
+    seed: Whole
     models: list[str]
     """Of `train.models`: what the pipeline trains, compresses and examines, and what may become champion."""
     paths: Paths
@@ -358,6 +403,7 @@ class Params(Section, frozen=True):
     train: Train
     compress: Compress
     blend: Blend
+    rank: Rank
     evaluate: Evaluate
     promote: Promote
     replay: Replay
@@ -378,6 +424,11 @@ def settings_of(model: ModelSection, **changes: object) -> ModelSection:
     """
     found: ModelSection = msgspec.convert(msgspec.to_builtins(model) | changes, type=type(model))
     return found
+
+
+def types_of(model: ModelSection) -> dict[str, Any]:
+    """Setting -> its type, without its bounds."""
+    return get_type_hints(type(model))
 
 
 def _decode(kind: type, value: object) -> object:
@@ -408,6 +459,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
     for place, names, known in (
         ("models", found.models, found.train.models),
         ("blend.parts", found.blend.parts, found.models),
+        ("rank.retriever", [found.rank.retriever], [*found.models, "blend"]),
         ("evaluate.baselines", found.evaluate.baselines, found.models),
     ):
         unknown = [name for name in names if name not in known]
@@ -427,18 +479,22 @@ def load(path: Path = Path("params.yaml")) -> Params:
 
 def _misfit(model: ModelSection, setting: str, domain: Domain) -> str:
     """Why a model's setting cannot be searched so; empty when it can."""
-    types = {field.name: field.type for field in msgspec.structs.fields(model)}
+    types = types_of(model)
     if setting not in types:
         return f"is no setting of its model, which has {', '.join(types)}"
     if isinstance(domain, Range):
-        if types[setting] not in (int, float):
+        kind = types[setting]
+        if kind not in (int, float):
             return "must have choices: only numbers have a range"
-        whole = all(number.is_integer() for number in (domain.low, domain.high, domain.step))
-        return "" if whole or types[setting] is float else "must have a range of whole numbers"
-    assert isinstance(domain, Choices)  # there are two kinds
+        if kind is int and not all(number.is_integer() for number in (domain.low, domain.high, domain.step)):
+            return "must have a range of whole numbers"
+        what, values = "an end", [kind(domain.low), kind(domain.high)]
+    else:
+        assert isinstance(domain, Choices)  # there are two kinds
+        what, values = "a choice", domain.choices
     try:
-        for value in domain.choices:
+        for value in values:
             settings_of(model, **{setting: value})
     except msgspec.ValidationError as error:
-        return f"has a choice that the model refuses: {error}"
+        return f"has {what} that the model refuses: {error}"
     return ""

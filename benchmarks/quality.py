@@ -1,8 +1,9 @@
 """Quality and size on MovieLens-100K over three seeds: `python -m benchmarks.quality` writes docs/results/quality.csv.
 
-Each seed trains, compresses, blends and evaluates as the stages do, in processes of their own. A model's value is the
-mean over its seeds; its interval is the bootstrap over users of each query's mean over seeds. Differences are paired,
-per seed and for the mean. Everything was tuned on validation; the test is read once for each seed, by this command.
+Each seed trains, compresses, blends, ranks and evaluates as the stages do, in processes of their own. A model's value
+is the mean over its seeds; its interval is the bootstrap over users of each query's mean over seeds. Differences are
+paired, per seed and for the mean. Everything was tuned on validation; the test is read once for each seed, by this
+command.
 """
 
 import subprocess
@@ -37,7 +38,7 @@ import msgspec, params
 from tasks import steps
 seed, folder = int(sys.argv[1]), Path(sys.argv[2])
 loaded = params.load()
-paths = {name: folder / name for name in ("model", "variants", "blend", "evaluation")}
+paths = {name: folder / name for name in ("model", "variants", "blend", "rank", "evaluation")}
 settings = msgspec.structs.replace(loaded, seed=seed, paths=msgspec.structs.replace(loaded.paths, **paths))
 steps.run(sys.argv[3], settings, *sys.argv[4:])
 """
@@ -50,7 +51,7 @@ def main() -> int:
     bootstrap = Bootstrap(settings.evaluate.bootstrap_samples, settings.evaluate.confidence, settings.seed)
     steps = [
         (step, *model)
-        for step in ("train", "compress", "blend", "evaluate")
+        for step in ("train", "compress", "blend", "rank", "evaluate")
         for model in ([(name,) for name in settings.models] if step in PER_MODEL else [()])
     ]
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +69,7 @@ def main() -> int:
 
 def _quality(runs: list[Path], world: World, baselines: list[str], bootstrap: Bootstrap) -> Iterator[Result]:
     users = world.test.user
-    outcomes = [outcomes_of(run / "variants", run / "blend") for run in runs]
+    outcomes = [outcomes_of(run / "variants", run / "blend", run / "rank") for run in runs]
     for metric in METRICS:
         tables = [pq.read_table(run / "evaluation/per_query.parquet", columns=["subject", metric]) for run in runs]
         floats = {name: [report.values(table, name, metric) for table in tables] for name in outcomes[0]}
@@ -118,7 +119,7 @@ def _losses(
 
 def _sizes(runs: list[Path]) -> Iterator[Result]:
     for seed, run in zip(SEEDS, runs, strict=True):
-        for name, outcome in outcomes_of(run / "variants", run / "blend").items():
+        for name, outcome in outcomes_of(run / "variants", run / "blend", run / "rank").items():
             if len(outcome.measured) == 1:
                 continue
             label = f"podium/{name}-chosen ({outcome.chosen}), seed {seed}"

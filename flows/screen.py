@@ -41,7 +41,7 @@ def summary(
 ) -> None:
     """Quality, size, decision, traffic, verdict, where to look and what to do next."""
     console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
-    outcomes = outcomes_of(settings.paths.variants, settings.paths.blend)
+    outcomes = outcomes_of(settings.paths.variants, settings.paths.blend, settings.paths.rank)
     best = leader(outcomes)
     console.print(_quality(settings, subject(best, outcomes[best].chosen)))
     console.print(_compression(settings, outcomes, best))

@@ -40,6 +40,24 @@ class Variant(msgspec.Struct, frozen=True):
     """Whether its interval stays within the margin; of what was trained on, also that against the control."""
 
 
+class Upon(msgspec.Struct, frozen=True):
+    """What a model that stands upon another one adds to it, on validation queries that neither of them learned from."""
+
+    model: str
+    """Which one it stands upon."""
+    queries: int
+    change: float
+    """(chosen variant - the other model's chosen variant) / the latter, of NDCG@10."""
+    change_low: float
+    change_high: float
+    """Bounds of its paired interval."""
+
+    @property
+    def gains(self) -> bool:
+        """Whether the whole interval shows a gain."""
+        return self.change_low > 0
+
+
 class Variants(msgspec.Struct, frozen=True):
     """The tournament's outcome."""
 
@@ -49,6 +67,8 @@ class Variants(msgspec.Struct, frozen=True):
     savedmodel_bytes: int
     """The float model with its index as a TensorFlow SavedModel; of a baseline, its float form."""
     measured: list[Variant]
+    upon: Upon | None = None
+    """Of a second stage: measured on a part of validation alone, as are its variants."""
 
     @classmethod
     def read(cls, folder: Path) -> "Variants":

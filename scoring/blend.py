@@ -6,7 +6,7 @@ Standardizing over the items makes cosines, counts and dot products comparable; 
 nothing. With one bucket it is a plain blend, with several it also switches to what works for newcomers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -33,12 +33,16 @@ class Blend:
 
     def scores(self, queries: Queries) -> Floats:
         """[n, items]."""
+        return self.total(queries, (part.scores(queries) for part in self.parts))
+
+    def total(self, queries: Queries, scores: Iterable[Floats]) -> Floats:
+        """[n, items] from each part's own scores [n, items] of the same queries."""
         weights = self.weights[bucket(queries, self.steps)]
         total: Floats | None = None
-        for column, part in enumerate(self.parts):
-            scores = standardized(part.scores(queries))
-            scores *= weights[:, column, None]
-            total = scores if total is None else np.add(total, scores, out=total)
+        for column, found in enumerate(scores):
+            weighted = standardized(found)
+            weighted *= weights[:, column, None]
+            total = weighted if total is None else np.add(total, weighted, out=total)
         assert total is not None  # `of` refuses a blend of nothing
         return total
 

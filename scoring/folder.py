@@ -16,11 +16,12 @@ import durable
 from scoring.blend import Blend
 from scoring.forms import Form, FormError
 from scoring.kinds import SIMPLE
+from scoring.two_stage import TwoStage
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 2
 RAW: Final = ".tflite"
-KINDS: Final[dict[str, type[Form]]] = {**SIMPLE, Blend.KIND: Blend}
+KINDS: Final[dict[str, type[Form]]] = {**SIMPLE, Blend.KIND: Blend, TwoStage.KIND: TwoStage}
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

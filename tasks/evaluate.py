@@ -47,7 +47,14 @@ class EvaluateSummary:
 
 
 def evaluate(
-    *, features: Path, variants: Path, blend: Path, evaluation: Path, settings: params.Evaluate, seed: int
+    *,
+    features: Path,
+    variants: Path,
+    blend: Path,
+    rank: Path,
+    evaluation: Path,
+    settings: params.Evaluate,
+    seed: int,
 ) -> EvaluateSummary:
     """Writes per_query.parquet, quality.csv, metrics/ and plots/; metrics/ratings/ where the log has weights.
 
@@ -55,10 +62,10 @@ def evaluate(
         evaluation.protocol.ScoreError: a model gives scores that cannot be ranked.
     """
     world = World.read(features)
-    outcomes = outcomes_of(variants, blend)
+    outcomes = outcomes_of(variants, blend, rank)
     best = leader(outcomes)
     exam = replace(examination(world, settings), content=content(world, settings))
-    scorers = subjects(variants, blend)
+    scorers = subjects(variants, blend, rank)
     progress = tqdm(scorers.items(), desc="evaluate", unit="subject", leave=False)
     rankings = {name: exam.take(scorer) for name, scorer in progress}
     bootstrap = Bootstrap(settings.bootstrap_samples, settings.confidence, seed)
@@ -92,14 +99,22 @@ def evaluate(
     )
 
 
-def outcomes_of(variants: Path, blend: Path) -> dict[str, Variants]:
-    """Model -> its variants; the blend is one of the models."""
-    return Variants.of_models(variants) | Variants.of_models(blend)
+def outcomes_of(*folders: Path) -> dict[str, Variants]:
+    """Model -> its variants, of all models in any of the folders."""
+    return {model: found for folder in folders for model, found in Variants.of_models(folder).items()}
 
 
 def leader(outcomes: dict[str, Variants]) -> str:
-    """The model whose chosen variant is best on validation, the first by name among equals."""
-    return min(outcomes, key=lambda name: (-outcomes[name].winner.validation_ndcg_at_10, name))
+    """The model whose chosen variant is best on validation, the first by name among equals.
+
+    A second stage has learned from a part of validation, so it is compared on the rest and with the model that it
+    stands upon alone: it takes the place of a leader that it gains on.
+    """
+    alone = [name for name, found in outcomes.items() if found.upon is None]
+    best = min(alone, key=lambda name: (-outcomes[name].winner.validation_ndcg_at_10, name))
+    above = {name: found.upon for name, found in outcomes.items() if found.upon and found.upon.model == best}
+    better = [name for name, upon in above.items() if upon.gains]
+    return min(better, key=lambda name: (-above[name].change_low, name), default=best)
 
 
 def subject(model: str, variant: str) -> str:
@@ -163,11 +178,11 @@ def rating_accuracy(world: World, settings: params.Evaluate, bootstrap: Bootstra
     }
 
 
-def subjects(variants: Path, blend: Path) -> dict[str, Scorer]:
+def subjects(*folders: Path) -> dict[str, Scorer]:
     """Subject -> scorer of every variant of every model, all frozen at the start of the test."""
     return {
         subject(model, variant.name): form_folder.read(folder / model / "final" / variant.name)[1]
-        for folder in (variants, blend)
+        for folder in folders
         for model, outcome in Variants.of_models(folder).items()
         for variant in outcome.measured
     }

@@ -76,6 +76,7 @@ def promote(
     features: Path,
     variants: Path,
     blend: Path,
+    rank: Path,
     evaluation: Path,
     registry: Path,
     reports: Path,
@@ -96,10 +97,10 @@ def promote(
             "a model is promoted by what it would have done with the future: split.protocol must be 'temporal'. "
             f"Received: {world.protocol!r}"
         )
-    outcomes = outcomes_of(variants, blend)
+    outcomes = outcomes_of(variants, blend, rank)
     model = leader(outcomes)
     chosen = outcomes[model].chosen
-    folder = (blend if (blend / model).exists() else variants) / model / "final"
+    folder = next(place for place in (variants, blend, rank) if (place / model).exists()) / model / "final"
     ours, parent = subject(model, chosen), subject(model, PARENT)
     exam = examination(world, evaluate_settings)
     metric = evaluate_settings.primary_metric

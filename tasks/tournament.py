@@ -17,7 +17,7 @@ from dataset.world import Fold, World
 from evaluation.measure import Exam
 from evaluation.metrics import Values
 from evaluation.significance import Bootstrap, Interval
-from models.variants import CONTROL, PARENT, NotCompressedError, Variant, Variants, choose
+from models.variants import CONTROL, PARENT, NotCompressedError, Upon, Variant, Variants, choose
 from scoring import folder as form_folder
 from scoring.forms import Form
 
@@ -33,10 +33,19 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class First:
+    """The first stage of a model that has two, as it would be served, of the selection fit."""
+
+    model: str
+    form: Form
+
+
+@dataclass(frozen=True)
 class _Quality:
     """NDCG@10 on validation."""
 
-    value: float
+    values: Values
+    """[n] of each query."""
     change: Interval
     """Relative to the float model."""
     worst_low: float
@@ -53,6 +62,7 @@ def hold(
     rules: params.Compress,
     settings: params.Evaluate,
     seed: int,
+    upon: First | None = None,
 ) -> Variants:
     """Makes the contestants of both fits, chooses, and writes a variants folder (see `models.variants`).
 
@@ -65,12 +75,14 @@ def hold(
         rules: margin and saving.
         settings: of the evaluation.
         seed: of the bootstrap.
+        upon: what the model stands upon, and has to show a gain over.
 
     Raises:
         NotCompressedError: a contestant did not become smaller or sparser as it claims.
     """
     candidates = entries(world.selection)
-    quality = _validate(candidates, world, settings, seed)
+    exam, bootstrap = _exam(world, settings), Bootstrap(settings.bootstrap_samples, settings.confidence, seed)
+    quality = _validate(candidates, exam, bootstrap)
     final = entries(world.final)
     _write(folder / "final", final, model, world.final, len(world.items))
     measured = [_measured(folder / "final" / entry.name, entry, quality, rules.max_ndcg_loss) for entry in final]
@@ -84,6 +96,7 @@ def hold(
         chosen=winner,
         savedmodel_bytes=uncompressed_bytes() if uncompressed_bytes else sizes[PARENT].size_bytes,
         measured=measured,
+        upon=_upon(upon, quality[winner].values, exam, bootstrap) if upon else None,
     )
     durable.write_json(folder / "variants.json", outcome)
     return outcome
@@ -96,10 +109,9 @@ def _write(folder: Path, entries: list[Entry], model: str, fold: Fold, items: in
         )
 
 
-def _validate(candidates: list[Entry], world: World, settings: params.Evaluate, seed: int) -> dict[str, _Quality]:
-    """Variant -> what it is worth on validation."""
+def _exam(world: World, settings: params.Evaluate) -> Exam:
     fold = world.selection
-    exam = Exam(
+    return Exam(
         queries=fold.ask,
         catalogue=fold.catalogue,
         counts=fold.counts,
@@ -108,21 +120,28 @@ def _validate(candidates: list[Entry], world: World, settings: params.Evaluate, 
         cold_history=settings.cold_history,
         chunk_size=settings.chunk_size,
     )
-    bootstrap = Bootstrap(settings.bootstrap_samples, settings.confidence, seed)
-    values: dict[str, Values] = {
-        entry.name: exam.per_query(exam.take(entry.form))["ndcg_at_10"] for entry in candidates
-    }
 
-    def change(name: str, reference: str) -> Interval:
-        return bootstrap.relative(values[name], values[reference], fold.ask.user)
 
+def _ndcg(exam: Exam, form: Form) -> Values:
+    return exam.per_query(exam.take(form))["ndcg_at_10"]
+
+
+def _validate(candidates: list[Entry], exam: Exam, bootstrap: Bootstrap) -> dict[str, _Quality]:
+    """Variant -> what it is worth on validation."""
+    values = {entry.name: _ndcg(exam, entry.form) for entry in candidates}
     found = {}
     for entry in candidates:
         references = (PARENT, CONTROL) if entry.trained_on else (PARENT,)
-        changes = [change(entry.name, reference) for reference in references]
+        changes = [bootstrap.relative(values[entry.name], values[name], exam.queries.user) for name in references]
         worst = min(interval.low for interval in changes)
-        found[entry.name] = _Quality(float(values[entry.name].mean()), changes[0], worst)
+        found[entry.name] = _Quality(values[entry.name], changes[0], worst)
     return found
+
+
+def _upon(first: First, ours: Values, exam: Exam, bootstrap: Bootstrap) -> Upon:
+    """What the second stage, whose values are `ours`, adds to the first."""
+    change = bootstrap.relative(ours, _ndcg(exam, first.form), exam.queries.user)
+    return Upon(first.model, len(ours), change.value, change.low, change.high)
 
 
 def _measured(folder: Path, entry: Entry, quality: dict[str, _Quality], margin: float) -> Variant:
@@ -135,7 +154,7 @@ def _measured(folder: Path, entry: Entry, quality: dict[str, _Quality], margin: 
         sparsity=entry.sparsity,
         size_bytes=sum(map(len, data)),
         gzip_bytes=len(gzip.compress(b"".join(data), 9, mtime=0)),
-        validation_ndcg_at_10=found.value,
+        validation_ndcg_at_10=float(found.values.mean()),
         change=found.change.value,
         change_low=found.change.low,
         change_high=found.change.high,

@@ -26,7 +26,7 @@ class Space:
         """Of checked `domains`, see `params.load`."""
         self._model = model
         self._domains = dict(domains)
-        self._types = {field.name: field.type for field in msgspec.structs.fields(model)}
+        self._types = params.types_of(model)
 
     def drawn(self, trial: Trial) -> Drawn:
         """What a trial's sampler suggests."""

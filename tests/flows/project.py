@@ -31,6 +31,7 @@ FILES = (
 SMALL: dict[str, dict[str, Any]] = {
     "train": {"epochs": 2},
     "blend": {"parts": ["two-tower", "item-knn"]},
+    "rank": {"candidates": 40, "epochs": 2},
     "compress": {"fine_tune_epochs": 1},
     "evaluate": {"bootstrap_samples": 50, "baselines": ["popularity", "item-knn"]},
     "promote": {"bootstrap_samples": 50, "min_queries": 50, "min_users": 5, "latency_queries": 40},
@@ -42,7 +43,7 @@ TWO_TOWER = {"embedding_dim": 32, "hidden_units": [32], "batch_size": 64}  # sma
 STAGES = [
     *("ingest", "prepare", "split", "featurize"),
     *(f"{stage}@{model}" for stage in ("train", "compress") for model in MODELS),
-    *("blend", "evaluate"),
+    *("blend", "rank", "evaluate"),
 ]
 SEED = 21
 EVERY_STAGE = """

@@ -73,7 +73,7 @@ def test_flow_and_dvc_leave_the_same_lock(done: Done) -> None:
     flow, plain = ((folder / "dvc.lock").read_bytes() for folder in (done.flow, done.plain))
     assert list(yaml.safe_load(flow)["stages"]) == project.STAGES
     assert flow == plain
-    for name in ("data/features", "artifacts/variants", "artifacts/blend", "artifacts/evaluation"):
+    for name in ("data/features", "artifacts/variants", "artifacts/blend", "artifacts/rank", "artifacts/evaluation"):
         assert digest.of_files(done.flow / name) == digest.of_files(done.plain / name)
 
 
@@ -94,7 +94,7 @@ def test_one_value_runs_the_stages_that_read_it_and_no_other(copy: Path) -> None
     project.commit(copy, "first run")
     compressed = {f"compress@{model}" for model in project.MODELS}
     project.change(copy, "evaluate", bootstrap_samples=60)
-    assert _changed(copy) == {*compressed, "blend", "evaluate"}
+    assert _changed(copy) == {*compressed, "blend", "rank", "evaluate"}
     project.change(copy, "promote", min_users=6)
     project.change(copy, "evaluate", bootstrap_samples=50)
     assert "up to date" in project.dvc(copy, "status")
@@ -103,7 +103,7 @@ def test_one_value_runs_the_stages_that_read_it_and_no_other(copy: Path) -> None
 def test_code_runs_the_stage_that_imports_it_and_no_other(copy: Path) -> None:
     with (copy / "evaluation" / "plots.py").open("a") as file:
         file.write("\n")
-    assert _changed(copy) == {*(f"compress@{model}" for model in project.MODELS), "blend", "evaluate"}
+    assert _changed(copy) == {*(f"compress@{model}" for model in project.MODELS), "blend", "rank", "evaluate"}
 
 
 def test_metrics_and_plots_are_shown_and_compared(copy: Path) -> None:

@@ -19,7 +19,9 @@ from models.baselines import ease, item_knn, popularity
 from scoring import folder as form_folder
 from scoring.blend import Blend
 from scoring.forms import Form
-from tests.models.worlds import CATALOGUE, NUM_ITEMS, Toy, checkerboard, cycle
+from scoring.pairs import Pairs
+from scoring.two_stage import Retrieval, TwoStage
+from tests.models.worlds import CATALOGUE, NUM_ITEMS, START, Toy, checkerboard, cycle
 
 if TYPE_CHECKING:
     from models.stored import Retriever
@@ -73,6 +75,7 @@ NAMES = (
     "ease",
     "recency-ease",
     "blend",
+    "two-stage",
     *(f"{shape}{how}" for shape in SHAPES for how in ("", "-float32", "-int8")),
 )
 
@@ -140,6 +143,43 @@ def known(world: Toy) -> Timelines:
     return world.timelines.before(world.freeze)
 
 
+def two_stage(world: Toy) -> Scorer:
+    """Neighbours and a ranker upon them: learned from the last day before the freeze, with what was known before it."""
+    from models import device, pairing
+    from models.learning_to_rank import Schedule, learn
+    from models.ranking import RankerShape
+    from models.shortlists import shortlists
+
+    def retrieval(then: Toy) -> Retrieval:
+        form, features = fitted_knn(then), then.features
+        facts, tastes = pairing.facts(features, then.freeze), pairing.tastes(known(then), NUM_ITEMS, 8)
+        return Retrieval(form, CATALOGUE, 20, Pairs(facts, features.categories, tastes, [0.5, 4.0], 10))
+
+    device.prepare(seed=SEED, threads=2)
+    earlier = Toy(world.log, world.num_users, START + 8 * DAY_SECONDS)
+    asked = world.train[world.train.time >= earlier.freeze]
+    lists = shortlists(retrieval(earlier), asked, np.ones(len(asked), np.float32))
+    shape = RankerShape(
+        numbers=lists.numbers.shape[2],
+        items=NUM_ITEMS,
+        longest=10,
+        embedding_dim=8,
+        cross_layers=2,
+        units=16,
+        dropout=0.0,
+        l2=0.0,
+        weight_loss=0.0,
+    )
+    ranker = learn(lists, shape, Schedule(epochs=40, batch_size=16, learning_rate=0.01, seed=SEED), label="toy")
+    return TwoStage(retrieval(world), ranker)
+
+
+@cache
+def two_stages() -> tuple[Scorer, Scorer, Scorer]:
+    """Fitted to the world, again, and to the world without its future."""
+    return two_stage(WORLD), two_stage(WORLD), two_stage(PAST)
+
+
 BASELINES: dict[str, Callable[[Toy], Scorer]] = {
     "popularity": lambda world: popularity.fit(known(world), NUM_ITEMS, freeze=world.freeze),
     "recent-popularity": lambda world: popularity.fit(
@@ -159,6 +199,8 @@ def contender(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     name: str = request.param
     if name in BASELINES:
         return Contender(name, *(BASELINES[name](world) for world in (WORLD, WORLD, PAST)))
+    if name == "two-stage":
+        return Contender(name, *two_stages())
     shape = name.removesuffix("-float32").removesuffix("-int8")
     made = [(model, PAST if label == "past" else WORLD) for label, model in trained(shape).items()]
     if name == shape:
@@ -235,6 +277,7 @@ def test_the_next_item_is_found_by_who_can_know_it(contender: Contender) -> None
         "item-knn": sides,
         "ease": sides,
         "blend": (0.4, 1),
+        "two-stage": (0.4, 1),
     }.get(contender.name, (0.95, 1))
     assert worst <= ndcg(contender.scorer, WORLD) <= best
 

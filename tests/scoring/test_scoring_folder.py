@@ -14,6 +14,7 @@ from scoring.forms import Form, FormError, faded
 from scoring.neighbours import Neighbours
 from scoring.popular import Popular
 from scoring.quantize import quantized
+from tests.scoring.stages import two_stage
 
 ITEMS = 6
 RNG = np.random.default_rng(4)
@@ -31,6 +32,7 @@ FORMS: dict[str, Form] = {
     "sparse": Neighbours(SPARSE, BIAS, np.inf, 10),
     "int8": quantized(NEIGHBOURS) or NEIGHBOURS,
     "blend": Blend([NEIGHBOURS, Popular(BIAS)], [0, 3], np.array([[0, 1], [0.7, 0.3]], np.float32)),
+    "two-stage": two_stage(Popular(np.arange(8, dtype=np.float32)), candidates=3, embedding_dim=2),
 }
 
 
@@ -95,6 +97,7 @@ def test_scores_that_tell_nothing_apart_become_zeros() -> None:
         ("dense", {"arrays": ["bias"]}, "weights-data: is missing"),
         ("dense", {"arrays": ["bias", "gone"]}, "cannot be read"),
         ("blend", {"settings": {"steps": [1, 3], "parts": []}}, "weights: must be finite"),
+        ("two-stage", {"settings": {"candidates": 3}}, "a setting is missing"),
     ],
 )
 def test_a_wrong_manifest_is_refused(name: str, change: dict[str, object], says: str, tmp_path: Path) -> None:

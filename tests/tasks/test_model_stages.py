@@ -1,8 +1,10 @@
 """train, compress, evaluate and promote on a small shop, each as it is run: in a process of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,13 @@ import yaml
 
 import digest
 import params
+from dataset.vocabulary import OOV
+from dataset.world import World
+from evaluation.metrics import accuracy
+from evaluation.protocol import rank
 from models.variants import PARENT, Variants
 from promotion.registry import Registry
+from scoring import folder as form_folder
 from tasks.steps import PER_MODEL
 from tests.shop import settings, shop, write
 
@@ -25,6 +32,7 @@ TWO_TOWER: dict[str, Any] = {"embedding_dim": 32, "hidden_units": [32], "batch_s
 SMALL: dict[str, dict[str, Any]] = {
     "train": {"epochs": 2},
     "blend": {"parts": ["two-tower", "item-knn"]},
+    "rank": {"candidates": 40, "epochs": 2},
     "compress": {"fine_tune_epochs": 1},
     "evaluate": {"bootstrap_samples": 50, "baselines": ["popularity", "item-knn"]},
     "promote": {
@@ -78,15 +86,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = project(tmp_path_factory.mktemp("done"))
     (folder / "data").symlink_to(data)
-    run(folder, "train", "compress", "blend", "evaluate", "promote")
+    run(folder, "train", "compress", "blend", "rank", "evaluate", "promote")
     return folder
 
 
 def test_the_same_seed_gives_the_same_bytes(done: Path, data: Path, tmp_path: Path) -> None:
     again = project(tmp_path)
     (again / "data").symlink_to(data)
-    run(again, "train", "compress", "blend", "evaluate")
-    for name in ("model", "variants", "blend", "evaluation"):
+    run(again, "train", "compress", "blend", "rank", "evaluate")
+    for name in ("model", "variants", "blend", "rank", "evaluation"):
         assert digest.of_files(again / "artifacts" / name) == digest.of_files(done / "artifacts" / name), name
 
 
@@ -94,7 +102,7 @@ def test_leave_one_out_goes_all_the_way_but_to_promotion(tmp_path: Path) -> None
     split = {"protocol": "leave-one-out"}
     folder = project(tmp_path, split=split, featurize={"history_length": 200}, train={"epochs": 1})
     write(folder / "data/inbox", shop(seed=5, customers=150, products=120, orders=3000), suffix=".csv")
-    run(folder, "ingest", "prepare", "split", "featurize", "train", "compress", "blend", "evaluate")
+    run(folder, "ingest", "prepare", "split", "featurize", "train", "compress", "blend", "rank", "evaluate")
     table = pq.read_table(folder / "artifacts/evaluation/per_query.parquet").to_pandas()
     everybody = table[table["subject"] == "item-knn"]
     assert everybody["user"].is_unique
@@ -127,10 +135,70 @@ def test_every_contestant_is_measured(done: Path) -> None:
     assert outcome.savedmodel_bytes > found[PARENT].size_bytes
 
 
+def test_a_second_stage_is_examined_apart_and_beside_its_first(done: Path) -> None:
+    world = World.read(done / "data/features")
+    outcome = Variants.read(done / "artifacts/rank/two-stage")
+    assert outcome.upon is not None
+    assert outcome.upon.model == "blend"
+    assert outcome.upon.queries == len(world.validation) - int(len(world.validation) * 0.5)
+    assert outcome.upon.change_low <= outcome.upon.change <= outcome.upon.change_high
+    assert {variant.name for variant in outcome.measured} == {PARENT, "compressed"}
+    # The first stage alone, on the same queries.
+    fold = replace(world, validation=world.validation[int(len(world.validation) * 0.5) :]).selection
+    blend = Variants.read(done / "artifacts/blend/blend").chosen
+    forms = {
+        "first": form_folder.read(done / "artifacts/blend/blend/selection" / blend)[1],
+        "second": form_folder.read(done / "artifacts/rank/two-stage/selection" / outcome.chosen)[1],
+    }
+    ranks = {name: rank(form, fold.ask, fold.catalogue, k=10, chunk_size=512).rank for name, form in forms.items()}
+    first, second = (accuracy(ranks[name], [10])["ndcg_at_10"].mean() for name in ("first", "second"))
+    assert outcome.winner.validation_ndcg_at_10 == pytest.approx(second)
+    assert outcome.upon.change == pytest.approx((second - first) / first, rel=1e-6)
+
+
+def test_what_says_whether_there_is_a_gain_was_not_learned_from(done: Path, tmp_path: Path) -> None:
+    """It comes out the same when what was taken later is hidden; what is served learns from all, and does not."""
+    blind = project(tmp_path)
+    shutil.copytree(done / "data/features", blind / "data/features")
+    (blind / "data/prepared").symlink_to((done / "data/prepared").resolve())
+    (blind / "artifacts").mkdir()
+    for name in ("variants", "blend"):
+        (blind / "artifacts" / name).symlink_to(done / "artifacts" / name)
+    asked = World.read(blind / "data/features").validation
+    later = np.arange(len(asked)) >= int(len(asked) * 0.5)
+    replace(asked, target=np.where(later, OOV, asked.target).astype(np.int32)).write(
+        blind / "data/features/validation.npz"
+    )
+    run(blind, "rank")
+    for fold, alike in (("selection", True), ("final", False)):
+        ranker = Path("artifacts/rank/two-stage") / fold / PARENT / "ranker-out.npy"
+        assert ((blind / ranker).read_bytes() == (done / ranker).read_bytes()) == alike, fold
+
+
+def test_a_second_stage_needs_both_parts_of_validation(done: Path, data: Path, tmp_path: Path) -> None:
+    greedy = project(tmp_path, rank={"learn_share": 1.0})
+    (greedy / "data").symlink_to(data)
+    (greedy / "artifacts").mkdir()
+    for name in ("variants", "blend"):
+        (greedy / "artifacts" / name).symlink_to(done / "artifacts" / name)
+    failed = step(greedy, "rank")
+    assert failed.returncode == 1
+    assert "both parts of validation that rank.learn_share = 1.0 makes" in failed.stderr
+    assert not (greedy / "artifacts/rank").exists()
+
+
 def test_every_query_has_its_results(done: Path) -> None:
     table = pq.read_table(done / "artifacts/evaluation/per_query.parquet")
     subjects = set(table["subject"].to_pylist())
-    assert {"two-tower", "two-tower-int8", "popularity", "item-knn", "blend", "blend-compressed"} <= subjects
+    assert {
+        "two-tower",
+        "two-tower-int8",
+        "popularity",
+        "item-knn",
+        "blend",
+        "blend-compressed",
+        "two-stage",
+    } <= subjects
     assert len(table) == len(subjects) * (np.asarray(table["query"]).max() + 1)
     metrics = sorted(path.stem for path in (done / "artifacts/evaluation/metrics").glob("*.json"))
     assert metrics == sorted(subjects)
@@ -172,7 +240,7 @@ def test_a_champion_with_another_vocabulary_is_asked_the_same_queries(done: Path
     (fewer / "data").mkdir()
     for name in ("prepared", "split"):
         (fewer / "data" / name).symlink_to((done / "data" / name).resolve())
-    run(fewer, "featurize", "train", "compress", "blend", "evaluate", "promote")
+    run(fewer, "featurize", "train", "compress", "blend", "rank", "evaluate", "promote")
     decision = msgspec.json.decode((fewer / "artifacts/reports/decision.json").read_bytes())
     with Registry(done / "artifacts/registry") as book:
         first = book.history()[0]
