@@ -169,6 +169,36 @@ class ItemKNN(ModelSection, frozen=True, tag="item-knn"):
     longest: int
 
 
+class UserKNN(ModelSection, frozen=True, tag="user-knn"):
+    """Users with a like history vote; see `scoring.user_neighbours`."""
+
+    neighbours: Annotated[int, msgspec.Meta(ge=1)]
+    shrink: Annotated[float, msgspec.Meta(ge=0)]
+    half_life: float
+    longest: int
+
+
+class ContentBased(ModelSection, frozen=True, tag="content"):
+    """What is like the items of the history, by what is written about them; see `models.baselines.content`."""
+
+    year_weight: float
+    year_span: Annotated[float, msgspec.Meta(gt=0)]
+    dense_weight: float
+    half_life: float
+    longest: int
+
+
+class ALS(ModelSection, frozen=True, tag="als"):
+    """Matrix factorization by alternating least squares; see `models.baselines.als`."""
+
+    factors: Annotated[int, msgspec.Meta(ge=1)]
+    l2: Annotated[float, msgspec.Meta(gt=0)]
+    alpha: Annotated[float, msgspec.Meta(ge=0)]
+    iterations: Annotated[int, msgspec.Meta(ge=1)]
+    half_life: float
+    longest: int
+
+
 class Ease(ModelSection, frozen=True, tag="ease"):
     """EASE, its history fading, with a trend; see `models.baselines.ease`."""
 
@@ -180,7 +210,7 @@ class Ease(ModelSection, frozen=True, tag="ease"):
 
 
 Neural = TwoTower | Sequence
-Baseline = PopularityModel | ItemKNN | Ease
+Baseline = PopularityModel | ItemKNN | UserKNN | ContentBased | ALS | Ease
 
 
 class Train(Section, frozen=True):
