@@ -199,6 +199,18 @@ class ALS(ModelSection, frozen=True, tag="als"):
     longest: int
 
 
+class FactorizationMachine(ModelSection, frozen=True, tag="factorization-machine"):
+    """Pairs of what was taken and what is known of a candidate; see `models.factorization`."""
+
+    embedding_dim: Annotated[int, msgspec.Meta(ge=1)]
+    half_life: float
+    longest: Annotated[int, msgspec.Meta(ge=1)]
+    dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)]
+    batch_size: int
+    learning_rate: float
+    epochs: int
+
+
 class Ease(ModelSection, frozen=True, tag="ease"):
     """EASE, its history fading, with a trend; see `models.baselines.ease`."""
 
@@ -210,7 +222,7 @@ class Ease(ModelSection, frozen=True, tag="ease"):
 
 
 Neural = TwoTower | Sequence
-Baseline = PopularityModel | ItemKNN | UserKNN | ContentBased | ALS | Ease
+Baseline = PopularityModel | ItemKNN | UserKNN | ContentBased | ALS | FactorizationMachine | Ease
 
 
 class Train(Section, frozen=True):

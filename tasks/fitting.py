@@ -1,4 +1,4 @@
-"""Which settings make which model: params meets models. Nothing here imports TensorFlow."""
+"""Which settings make which model: params meets models. TensorFlow is imported only where a model needs it."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def _augment(shares: params.Augment) -> Augment | None:
     return Augment(crop=shares.crop, mask=shares.mask, reorder=shares.reorder)
 
 
-def baseline(fold: Fold, num_items: int, settings: params.Baseline, *, seed: int) -> Form:
+def baseline(fold: Fold, num_items: int, settings: params.Baseline, *, seed: int, threads: int) -> Form:
     """A fitted baseline."""
     match settings:
         case params.PopularityModel(window_days=days):
@@ -73,6 +73,10 @@ def baseline(fold: Fold, num_items: int, settings: params.Baseline, *, seed: int
             return content.fit(fold.features, fold.catalogue, **_given(settings))
         case params.ALS():
             return als.fit(fold.known, num_items, **_given(settings), seed=seed)
+        case params.FactorizationMachine():
+            from models import factorization
+
+            return factorization.fit(fold, **_given(settings), seed=seed, threads=threads)
         case params.UserKNN():
             return user_knn.fit(fold.known, num_items, **_given(settings))
         case params.ItemKNN():
