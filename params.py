@@ -177,10 +177,52 @@ class PopularityModel(ModelSection, frozen=True, tag="popularity"):
 class ItemKNN(ModelSection, frozen=True, tag="item-knn"):
     """Cosine neighbours; see `models.baselines.item_knn`."""
 
-    neighbours: int
+    neighbours: Count
     shrink: NonNegative
     half_life: NonNegative
     longest: Count
+
+
+class UserKNN(ModelSection, frozen=True, tag="user-knn"):
+    """Users with a like history vote; see `scoring.user_neighbours`."""
+
+    neighbours: Count
+    shrink: NonNegative
+    half_life: NonNegative
+    longest: Count
+
+
+class ContentBased(ModelSection, frozen=True, tag="content"):
+    """What is like the items of the history, by what is written about them; see `models.baselines.content`."""
+
+    year_weight: NonNegative
+    year_span: Positive
+    dense_weight: NonNegative
+    half_life: NonNegative
+    longest: Count
+
+
+class ALS(ModelSection, frozen=True, tag="als"):
+    """Matrix factorization by alternating least squares; see `models.baselines.als`."""
+
+    factors: Count
+    l2: Positive
+    alpha: NonNegative
+    iterations: Count
+    half_life: NonNegative
+    longest: Count
+
+
+class FactorizationMachine(ModelSection, frozen=True, tag="factorization-machine"):
+    """Pairs of what was taken and what is known of a candidate; see `models.factorization`."""
+
+    embedding_dim: Count
+    half_life: NonNegative
+    longest: Count
+    dropout: Rate
+    batch_size: Count
+    learning_rate: Positive
+    epochs: Count
 
 
 class Ease(ModelSection, frozen=True, tag="ease"):
@@ -194,7 +236,7 @@ class Ease(ModelSection, frozen=True, tag="ease"):
 
 
 Neural = TwoTower | Sequence
-Baseline = PopularityModel | ItemKNN | Ease
+Baseline = PopularityModel | ItemKNN | UserKNN | ContentBased | ALS | FactorizationMachine | Ease
 
 
 class Train(Section, frozen=True):

@@ -2,13 +2,14 @@
 
 from typing import Final
 
+from scoring.folded import Folded
 from scoring.forms import Form
 from scoring.neighbours import Neighbours
+from scoring.pooled import Pooled
 from scoring.popular import Popular
 from scoring.tower import Tower
+from scoring.user_neighbours import UserNeighbours
 
 SIMPLE: Final[dict[str, type[Form]]] = {
-    Neighbours.KIND: Neighbours,
-    Popular.KIND: Popular,
-    Tower.KIND: Tower,
+    form.KIND: form for form in (Folded, Neighbours, Pooled, Popular, Tower, UserNeighbours)
 }

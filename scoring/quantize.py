@@ -7,8 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset.query import Floats
+from scoring.folded import Folded
 from scoring.forms import Form
 from scoring.neighbours import Neighbours
+from scoring.pooled import Pooled
+from scoring.tables import Table
 
 LARGEST_INT8: Final = 127
 
@@ -24,8 +27,18 @@ def quantize_rows(vectors: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
 
 
 def quantized(form: Form) -> Form | None:
-    """The form with its table in 8 bits; None when it has no float table to gain by."""
-    if isinstance(form, Neighbours) and isinstance(form.weights, np.ndarray) and form.scales is None:
-        table, scales = quantize_rows(form.weights)
-        return replace(form, weights=table, scales=scales)
-    return None
+    """The form with its tables in 8 bits; None when it has no dense float table to gain by."""
+    match form:
+        case Neighbours(weights=np.ndarray() as weights, scales=None):
+            table, scales = quantize_rows(weights)
+            return replace(form, weights=table, scales=scales)
+        case Folded(factors=Table(scales=None) as factors):
+            return replace(form, factors=_narrow(factors))
+        case Pooled(vectors=Table(scales=None) as vectors, read=read):
+            return replace(form, vectors=_narrow(vectors), read=None if read is None else _narrow(read))
+        case _:
+            return None
+
+
+def _narrow(table: Table) -> Table:
+    return Table(*quantize_rows(table.values))

@@ -1,15 +1,16 @@
 """Which settings make which model: params meets models. TensorFlow is imported only where a model needs it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 import params
 from dataset.query import DAY_SECONDS
 from dataset.world import Fold, World
 from models.architecture import Architecture, Augment, SequenceArchitecture
-from models.baselines import ease, item_knn, popularity
+from models.baselines import als, content, ease, item_knn, popularity, user_knn
 from scoring.forms import Form
 
 if TYPE_CHECKING:
@@ -117,29 +118,31 @@ def _augment(shares: params.Augment) -> Augment | None:
     return Augment(crop=shares.crop, mask=shares.mask, reorder=shares.reorder)
 
 
-def baseline(fold: Fold, num_items: int, settings: params.Baseline) -> Form:
+def baseline(fold: Fold, num_items: int, settings: params.Baseline, *, seed: int, threads: int) -> Form:
     """A fitted baseline."""
     match settings:
         case params.PopularityModel(window_days=days):
             window = days * DAY_SECONDS or None
             return popularity.fit(fold.known, num_items, freeze=fold.freeze, window_seconds=window)
+        case params.ContentBased():
+            return content.fit(fold.features, fold.catalogue, **_given(settings))
+        case params.ALS():
+            return als.fit(fold.known, num_items, **_given(settings), seed=seed)
+        case params.FactorizationMachine():
+            from models import factorization
+
+            return factorization.fit(fold, **_given(settings), seed=seed, threads=threads)
+        case params.UserKNN():
+            return user_knn.fit(fold.known, num_items, **_given(settings))
         case params.ItemKNN():
-            return item_knn.fit(
-                fold.known,
-                num_items,
-                neighbours=settings.neighbours,
-                shrink=settings.shrink,
-                half_life=settings.half_life or np.inf,
-                longest=settings.longest,
-            )
-        case params.Ease():
-            return ease.fit(
-                fold.known,
-                num_items,
-                freeze=fold.freeze,
-                l2=settings.l2,
-                half_life=settings.half_life or np.inf,
-                longest=settings.longest,
-                trend=settings.trend,
-                trend_seconds=settings.trend_days * DAY_SECONDS,
-            )
+            return item_knn.fit(fold.known, num_items, **_given(settings))
+        case params.Ease(trend_days=days):
+            given = _given(settings) | {"trend_seconds": days * DAY_SECONDS}
+            del given["trend_days"]
+            return ease.fit(fold.known, num_items, freeze=fold.freeze, **given)
+
+
+def _given(settings: params.Baseline) -> dict[str, Any]:
+    """The settings by name, which are the fit's arguments; a half-life of 0 stands for none."""
+    given = msgspec.structs.asdict(settings)
+    return given | {"half_life": given["half_life"] or np.inf}

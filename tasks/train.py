@@ -67,7 +67,7 @@ def train(*, name: str, features: Path, model: Path, settings: params.Train, see
     if isinstance(chosen, params.Neural):
         summary = _neural(name, world, model, chosen, settings, seed)
     else:
-        summary = _baseline(name, world, model, chosen)
+        summary = _baseline(name, world, model, chosen, settings, seed)
     durable.write_json(model / "summary.json", summary)
     return summary
 
@@ -79,9 +79,14 @@ def validation_ndcg(world: World, scorer: Scorer) -> float:
     return float(accuracy(ranking.rank, [VALIDATION_CUTOFF])[f"ndcg_at_{VALIDATION_CUTOFF}"].mean())
 
 
-def _baseline(name: str, world: World, folder: Path, settings: params.Baseline) -> TrainSummary:
+def _baseline(
+    name: str, world: World, folder: Path, settings: params.Baseline, shared: params.Train, seed: int
+) -> TrainSummary:
     items = len(world.items)
-    forms = {fold.name: fitting.baseline(fold, items, settings) for fold in (world.selection, world.final)}
+    forms = {
+        fold.name: fitting.baseline(fold, items, settings, seed=seed, threads=shared.threads)
+        for fold in (world.selection, world.final)
+    }
     for fold in (world.selection, world.final):
         form_folder.write(folder / fold.name, forms[fold.name], model=name, name=FLOAT, items=items, freeze=fold.freeze)
     return TrainSummary(name, 0, validation_ndcg(world, forms["selection"]))

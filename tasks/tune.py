@@ -61,7 +61,7 @@ def tune(*, features: Path, tuning: Path, settings: params.Tune, train_settings:
         objective = _neural(world, name, train_settings, seed)
         shared = [train_settings.epochs, train_settings.patience, train_settings.mixed_precision, seed]
     else:
-        objective, shared = _baseline(world), []
+        objective, shared = _baseline(world, train_settings, seed), [seed]
     asked: dict[str, object] = {"features": known, f"tune.space.{name}": settings.space[name]}
     asked |= {f"train.models.{name}": space.fixed(), "epochs, patience, precision, seed": shared}
     with opened(tuning / name, name=name, asked=asked) as study:
@@ -69,10 +69,11 @@ def tune(*, features: Path, tuning: Path, settings: params.Tune, train_settings:
         return report.write(study, space, tuning / name)
 
 
-def _baseline(world: World) -> Objective:
+def _baseline(world: World, shared: params.Train, seed: int) -> Objective:
     def measured(settings: params.ModelSection, told: Report) -> float:
         assert isinstance(settings, params.Baseline)
-        metric = validation_ndcg(world, fitting.baseline(world.selection, len(world.items), settings))
+        form = fitting.baseline(world.selection, len(world.items), settings, seed=seed, threads=shared.threads)
+        metric = validation_ndcg(world, form)
         told(1, metric)
         return metric
 

@@ -10,10 +10,14 @@ from scipy import sparse
 from dataset.query import Queries, Timelines
 from scoring import folder
 from scoring.blend import Blend, standardized
+from scoring.folded import Folded
 from scoring.forms import Form, FormError, faded
 from scoring.neighbours import Neighbours
+from scoring.pooled import Pooled
 from scoring.popular import Popular
 from scoring.quantize import quantized
+from scoring.tables import Table
+from scoring.user_neighbours import UserNeighbours
 from tests.scoring.stages import two_stage
 
 ITEMS = 6
@@ -26,11 +30,19 @@ ASKED = Queries(
     LINES, np.array([0, 1, 2, 2], np.int32), np.array([0, 3, 4, 2]), np.full(4, 99), np.full(4, 2, np.int32)
 )
 NEIGHBOURS = Neighbours(DENSE, BIAS, 2.0, 3)
+POOLED = Pooled(Table(DENSE[:, :4]), Table(DENSE[:, 2:]), BIAS, 2.0, 3)
+FOLDED = Folded(Table(DENSE[:, :3]), l2=0.5, alpha=2.0, half_life=np.inf, longest=3)
 FORMS: dict[str, Form] = {
     "popular": Popular(BIAS),
     "dense": NEIGHBOURS,
     "sparse": Neighbours(SPARSE, BIAS, np.inf, 10),
     "int8": quantized(NEIGHBOURS) or NEIGHBOURS,
+    "users": UserNeighbours(sparse.csr_array((SPARSE > 0).astype(np.float32)), 2, 1.0, 3.0, 4),
+    "pooled": POOLED,
+    "pooled-int8": quantized(POOLED) or POOLED,
+    "pooled-one-table": Pooled(Table(DENSE[:, :4]), None, BIAS, np.inf, 3),
+    "folded": FOLDED,
+    "folded-int8": quantized(FOLDED) or FOLDED,
     "blend": Blend([NEIGHBOURS, Popular(BIAS)], [0, 3], np.array([[0, 1], [0.7, 0.3]], np.float32)),
     "two-stage": two_stage(Popular(np.arange(8, dtype=np.float32)), candidates=3, embedding_dim=2),
 }
@@ -65,12 +77,34 @@ def test_fading_by_hand() -> None:
     assert once[0, 5] == 0.5
 
 
-def test_eight_bits_are_four_times_smaller_and_close() -> None:
-    wide, narrow = (FORMS[name].arrays()["weights"].nbytes for name in ("dense", "int8"))
-    assert narrow == wide / 4
-    np.testing.assert_allclose(FORMS["int8"].scores(ASKED), FORMS["dense"].scores(ASKED), atol=0.05)
-    assert quantized(FORMS["int8"]) is None
-    assert quantized(Popular(BIAS)) is None
+@pytest.mark.parametrize(
+    ("float32", "int8", "tables"),
+    [
+        ("dense", "int8", ["weights"]),
+        ("pooled", "pooled-int8", ["vectors", "read"]),
+        ("folded", "folded-int8", ["factors"]),
+    ],
+)
+def test_eight_bits_are_four_times_smaller_and_close(float32: str, int8: str, tables: list[str]) -> None:
+    wide, narrow = (FORMS[name].arrays() for name in (float32, int8))
+    for name in tables:
+        assert narrow[name].nbytes == wide[name].nbytes / 4
+    exact, rounded = (FORMS[name].scores(ASKED) for name in (float32, int8))
+    np.testing.assert_allclose(rounded, exact, atol=0.05)
+    assert not np.array_equal(rounded, exact)
+    assert quantized(FORMS[int8]) is None
+
+
+@pytest.mark.parametrize("name", ["popular", "sparse", "users", "blend"])
+def test_what_has_no_dense_table_stays_as_it_is(name: str) -> None:
+    assert quantized(FORMS[name]) is None
+
+
+def test_a_pooled_history_by_hand() -> None:
+    # User 2 took 5, 2, 5, 3 and three of them are read, the newest first: 3, 5, 2.
+    mean = (DENSE[3, 2:] + 0.5**0.5 * DENSE[5, 2:] + 0.5 * DENSE[2, 2:]) / (1.5 + 0.5**0.5)
+    np.testing.assert_allclose(POOLED.scores(ASKED)[2], DENSE[:, :4] @ mean + BIAS, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(POOLED.scores(ASKED)[0], BIAS)
 
 
 def test_a_blend_by_hand() -> None:
@@ -96,6 +130,8 @@ def test_scores_that_tell_nothing_apart_become_zeros() -> None:
         ("dense", {"settings": {}}, "a setting is missing"),
         ("dense", {"arrays": ["bias"]}, "weights-data: is missing"),
         ("dense", {"arrays": ["bias", "gone"]}, "cannot be read"),
+        ("users", {"settings": {"neighbours": 2, "shrink": 1.0, "half_life": None}}, "a setting is missing"),
+        ("folded", {"settings": {"l2": 0, "alpha": 1, "half_life": None, "longest": 3}}, "l2 must be positive"),
         ("blend", {"settings": {"steps": [1, 3], "parts": []}}, "weights: must be finite"),
         ("two-stage", {"settings": {"candidates": 3}}, "a setting is missing"),
     ],
@@ -116,6 +152,12 @@ def test_a_wrong_manifest_is_refused(name: str, change: dict[str, object], says:
         ("dense", "weights", DENSE[0], "weights: must have 2 dimensions"),
         ("int8", "scales", BIAS[:-1], "scales: shape must be"),
         ("sparse", "weights-indices", np.full(SPARSE.nnz, ITEMS, np.int32), "weights: is no sparse matrix"),
+        ("users", "taken-shape", np.array([0, ITEMS]), "taken: is no sparse matrix"),
+        ("pooled", "bias", BIAS[:-1], "vectors: must have 5 rows"),
+        ("pooled", "read", DENSE[:, :3], "read: shape must be"),
+        ("pooled", "vectors", DENSE.astype(np.int8)[:, :4], "vectors: must have 2 dimensions and kind f"),
+        ("pooled-int8", "read-scales", BIAS[:-1], "read-scales: shape must be"),
+        ("folded", "factors", np.full((ITEMS, 3), np.inf, np.float32), "factors: must be finite"),
         ("popular", "counts", np.zeros(3, np.int32), "counts: must have 1 dimensions and kind f"),
         ("blend", "weights", np.ones((1, 2), np.float32), "weights: must be finite"),
         ("blend", "0-bias", BIAS[:-1], "weights: shape must be"),
@@ -126,6 +168,12 @@ def test_a_wrong_array_is_refused(name: str, array: str, value: np.ndarray, says
     np.save(tmp_path / f"{array}.npy", value)
     with pytest.raises(FormError, match=says):
         folder.read(tmp_path)
+
+
+def test_nobody_to_compare_with_is_refused() -> None:
+    nobody = UserNeighbours(sparse.csr_array((0, ITEMS), dtype=np.float32), 2, 1.0, 3.0, 4)
+    with pytest.raises(FormError, match="at least one user"):
+        UserNeighbours.of(nobody.arrays(), nobody.settings())
 
 
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:
