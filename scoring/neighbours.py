@@ -38,7 +38,8 @@ class Neighbours:
     def __post_init__(self) -> None:
         # numpy's integer product does not call BLAS, so int8 rows are widened once, at load.
         wide = self.weights if self.scales is None else self.weights.astype(np.float32) * self.scales[:, None]
-        object.__setattr__(self, "_table", wide)
+        # scipy's sparse product reads rows: given columns (which EASE's inverse has) it copies the table at every call.
+        object.__setattr__(self, "_table", wide if sparse.issparse(wide) else np.ascontiguousarray(wide))
 
     def scores(self, queries: Queries) -> Floats:
         """[n, items]."""
