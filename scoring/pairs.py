@@ -76,9 +76,10 @@ class Pairs:
     def summary(self, queries: Queries, half_life: float) -> sparse.csr_array:
         """[n, items] weights of the fading history; each row sums to 1, or is empty."""
         weights = faded(queries, half_life=half_life, longest=self.longest, items=len(self.facts))
-        total = np.asarray(weights.sum(axis=1)).reshape(-1)
-        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-        return (sparse.diags_array(scale) @ weights).tocsr()
+        filled = np.flatnonzero(np.diff(weights.indptr))
+        total = np.add.reduceat(weights.data, weights.indptr[filled]) if len(filled) else weights.data
+        weights.data *= np.repeat(1 / total, np.diff(weights.indptr)[filled])
+        return weights
 
     def _against(self, summary: sparse.csr_array, candidates: Longs, facts: Floats) -> list[Floats]:
         """[n, c] each: distance in each fact, both cosines; zeros without a history."""
