@@ -11,6 +11,8 @@ export DVC_NO_ANALYTICS := 1
 export BENTOML_DO_NOT_TRACK := True
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Many containers keep Python from storing bytecode; each stage is a process, and each would compile its imports anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help install demo test lint format types unit repro bench serve ui clean
 

@@ -27,7 +27,11 @@ Row = tuple[str, str, str, Interval, int]
 """Subject, slice, metric, its interval, and how many queries it is about."""
 
 
-def per_query(exam: Exam, rankings: Mapping[str, Ranking]) -> pa.Table:
+Measured = Mapping[str, Mapping[str, Values]]
+"""Subject -> metric -> [n] its values, as `Exam.per_query` gives them."""
+
+
+def per_query(exam: Exam, rankings: Mapping[str, Ranking], measured: Measured) -> pa.Table:
     """One row for each subject and query: who, when, which target at which rank, its slices, every per-query metric.
 
     A metric that a query does not have is NaN.
@@ -43,7 +47,7 @@ def per_query(exam: Exam, rankings: Mapping[str, Ranking]) -> pa.Table:
                 "target": queries.target,
                 "rank": ranking.rank.astype(np.int32),
                 **groups,
-                **exam.per_query(ranking),
+                **measured[subject],
             }
         )
         for subject, ranking in rankings.items()
@@ -58,7 +62,7 @@ def values(table: pa.Table, subject: str, metric: str) -> Values:
     return found
 
 
-def intervals(exam: Exam, rankings: Mapping[str, Ranking], bootstrap: Bootstrap) -> list[Row]:
+def intervals(exam: Exam, rankings: Mapping[str, Ranking], measured: Measured, bootstrap: Bootstrap) -> list[Row]:
     """(subject, slice, metric, interval, queries) for every subject, slice and metric.
 
     A mean is over the queries of the slice that have such a value, and `queries` counts these; where there is none,
@@ -67,9 +71,8 @@ def intervals(exam: Exam, rankings: Mapping[str, Ranking], bootstrap: Bootstrap)
     groups = {ALL: np.ones(len(exam.queries), np.bool_), **exam.slices(), **exam.fine_slices()}
     rows: list[Row] = []
     for subject, ranking in rankings.items():
-        measured = exam.per_query(ranking)
         for group, inside in groups.items():
-            found = _means(measured, exam.queries.user, inside, bootstrap)
+            found = _means(measured[subject], exam.queries.user, inside, bootstrap)
             rows += [(subject, group, metric, interval, count) for metric, (interval, count) in found.items()]
         for metric, value in exam.of_all_lists(ranking).items():
             if np.isfinite(value):

@@ -68,9 +68,10 @@ def evaluate(
     scorers = subjects(variants, blend, rank)
     progress = tqdm(scorers.items(), desc="evaluate", unit="subject", leave=False)
     rankings = {name: exam.take(scorer) for name, scorer in progress}
+    measured = {name: exam.per_query(ranking) for name, ranking in rankings.items()}
     bootstrap = Bootstrap(settings.bootstrap_samples, settings.confidence, seed)
-    rows = report.intervals(exam, rankings, bootstrap)
-    report.write_parquet(evaluation / "per_query.parquet", report.per_query(exam, rankings))
+    rows = report.intervals(exam, rankings, measured, bootstrap)
+    report.write_parquet(evaluation / "per_query.parquet", report.per_query(exam, rankings, measured))
     report.write_table(evaluation / "quality.csv", rows)
     for name, found in report.headline(rows, HEADLINE_CUTOFF).items():
         durable.write_json(evaluation / "metrics" / f"{name}.json", found)
@@ -95,7 +96,7 @@ def evaluate(
         users=len(set(exam.queries.user.tolist())),
         primary_metric=metric,
         best=best,
-        values={name: float(exam.per_query(ranking)[metric].mean()) for name, ranking in rankings.items()},
+        values={name: float(values[metric].mean()) for name, values in measured.items()},
     )
 
 

@@ -10,7 +10,7 @@ import params
 from dataset.query import DAY_SECONDS
 from dataset.world import Fold, World
 from models.architecture import Architecture, Augment, SequenceArchitecture
-from models.baselines import als, content, ease, item_knn, popularity, user_knn
+from models.baselines import als, ease, item_knn, popularity, user_knn
 from scoring.forms import Form
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ def baseline(fold: Fold, num_items: int, settings: params.Baseline, *, seed: int
             window = days * DAY_SECONDS or None
             return popularity.fit(fold.known, num_items, freeze=fold.freeze, window_seconds=window)
         case params.ContentBased():
+            from models.baselines import content  # scikit-learn, a second that no other model waits for
+
             return content.fit(fold.features, fold.catalogue, **_given(settings))
         case params.ALS():
             return als.fit(fold.known, num_items, **_given(settings), seed=seed)

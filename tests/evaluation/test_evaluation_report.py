@@ -28,6 +28,10 @@ EXAM = Exam(
 BOOTSTRAP = Bootstrap(samples=200, confidence=0.9, seed=1)
 
 
+def measured(exam: Exam, rankings: dict[str, Ranking]) -> report.Measured:
+    return {name: exam.per_query(ranking) for name, ranking in rankings.items()}
+
+
 @pytest.fixture(scope="module")
 def rankings() -> dict[str, Ranking]:
     upwards = table([0, 0, 1, 2, 3, 4], [0, 0, 1, 2, 3, 4])
@@ -37,7 +41,7 @@ def rankings() -> dict[str, Ranking]:
 
 def test_the_per_query_table_comes_back_as_it_was(tmp_path: Path, rankings: dict[str, Ranking]) -> None:
     path = tmp_path / "deep" / "per_query.parquet"
-    report.write_parquet(path, report.per_query(EXAM, rankings))
+    report.write_parquet(path, report.per_query(EXAM, rankings, measured(EXAM, rankings)))
     table = pq.read_table(path)
     assert table.num_rows == 2 * 4
     assert table["subject"].to_pylist() == ["upwards"] * 4 + ["downwards"] * 4
@@ -68,12 +72,12 @@ def test_values_need_no_import_but_the_reports_own() -> None:
 
 def test_the_same_table_is_the_same_bytes(tmp_path: Path, rankings: dict[str, Ranking]) -> None:
     for name in ("one", "two"):
-        report.write_parquet(tmp_path / name, report.per_query(EXAM, rankings))
+        report.write_parquet(tmp_path / name, report.per_query(EXAM, rankings, measured(EXAM, rankings)))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 def test_every_subject_slice_and_metric_has_an_interval(rankings: dict[str, Ranking]) -> None:
-    rows = report.intervals(EXAM, rankings, BOOTSTRAP)
+    rows = report.intervals(EXAM, rankings, measured(EXAM, rankings), BOOTSTRAP)
     found = {(subject, group, metric): (interval, count) for subject, group, metric, interval, count in rows}
     # No target is new, and a slice without queries has no mean.
     slices = ("all", "cold", "warm", "head", "tail")
@@ -97,7 +101,7 @@ CONTENT = Content(
 
 def test_a_metric_is_a_mean_over_the_queries_that_have_it(rankings: dict[str, Ranking]) -> None:
     exam = replace(EXAM, content=CONTENT)
-    rows = report.intervals(exam, rankings, BOOTSTRAP)
+    rows = report.intervals(exam, rankings, measured(exam, rankings), BOOTSTRAP)
     found = {(subject, group, metric): (interval, count) for subject, group, metric, interval, count in rows}
     assert len(found) == len(rows)
     assert all(np.isfinite(interval.value) for interval, _ in found.values())
@@ -113,13 +117,13 @@ def test_a_metric_is_a_mean_over_the_queries_that_have_it(rankings: dict[str, Ra
     assert exam.fine_slices()["age:365+"].sum() == 0
     assert not any(group == "age:365+" for _, group, _ in found)
     # What was there without content is there as it was.
-    plain = report.intervals(EXAM, rankings, BOOTSTRAP)
+    plain = report.intervals(EXAM, rankings, measured(EXAM, rankings), BOOTSTRAP)
     assert {row[:3]: row[3:] for row in plain}.items() <= {row[:3]: row[3:] for row in rows}.items()
 
 
 def test_the_per_query_table_stays_one_row_a_query(tmp_path: Path, rankings: dict[str, Ranking]) -> None:
     exam = replace(EXAM, content=CONTENT)
-    report.write_parquet(tmp_path / "one", report.per_query(exam, rankings))
+    report.write_parquet(tmp_path / "one", report.per_query(exam, rankings, measured(exam, rankings)))
     table = pq.read_table(tmp_path / "one")
     assert table.num_rows == 2 * 4
     assert table["category:Drama"].to_pylist() == [True, False, True, True] * 2
@@ -130,11 +134,11 @@ def test_the_per_query_table_stays_one_row_a_query(tmp_path: Path, rankings: dic
 def test_no_queries_leave_an_empty_table(rankings: dict[str, Ranking]) -> None:
     exam = replace(EXAM, queries=EXAM.queries[:0], content=CONTENT)
     ranking = {"upwards": Ranking(rankings["upwards"].rank[:0], rankings["upwards"].lists[:0])}
-    assert {metric for _, _, metric, _, _ in report.intervals(exam, ranking, BOOTSTRAP)} == {
+    assert {metric for _, _, metric, _, _ in report.intervals(exam, ranking, measured(exam, ranking), BOOTSTRAP)} == {
         "coverage_at_1",
         "coverage_at_2",
     }
-    assert report.per_query(exam, ranking).num_rows == 0
+    assert report.per_query(exam, ranking, measured(exam, ranking)).num_rows == 0
 
 
 def test_the_csv_has_one_line_a_row(tmp_path: Path) -> None:
