@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 import params
-from models.variants import CONTROL, PARENT, Variants
+from models.variants import CONTROL, Variants
 from monitoring.verdict import Verdict
 from promotion.gate import Check, Decision
 from promotion.registry import CHAMPION, Registry
@@ -44,7 +44,7 @@ def summary(
     outcomes = outcomes_of(settings.paths.variants, settings.paths.blend, settings.paths.rank)
     best = leader(outcomes)
     console.print(_quality(settings, subject(best, outcomes[best].chosen)))
-    console.print(_compression(settings, outcomes, best))
+    console.print(_compression(settings, outcomes))
     console.print(_decision(settings, decision))
     console.print(_traffic(windows, verdict))
     console.print(_next(settings))
@@ -71,28 +71,30 @@ def _quality(settings: params.Params, challenger: str) -> Table:
     return table
 
 
-def _compression(settings: params.Params, outcomes: dict[str, Variants], best: str) -> Table:
-    """Each variant of each model that has more than one; latency of the two that the gate has measured."""
-    table = Table(title="Compression (form on disk; change on validation, chosen ones in bold)", title_justify="left")
-    for name in ("variant", "bytes", "gzipped", "times smaller", "change of ndcg_at_10", "p50 ms", "p99 ms"):
+def _compression(settings: params.Params, outcomes: dict[str, Variants]) -> Table:
+    """Each variant of each model that has more than one; latency as it was when it was last decided."""
+    table = Table(
+        title="Compression (form on disk; change on validation; one query at a time; chosen ones in bold)",
+        title_justify="left",
+    )
+    for name in ("variant", "bytes", "gzipped", "smaller", "change of ndcg_at_10 in %", "p50 ms", "p99 ms"):
         table.add_column(name, justify="left" if name == "variant" else "right")
-    latency = _decision_file(settings)["latency"]
-    measured = {subject(best, PARENT): latency["parent"], subject(best, outcomes[best].chosen): latency["challenger"]}
+    measured = _decision_file(settings)["variants_latency"]
     for model, outcome in outcomes.items():
         if len(outcome.measured) == 1:
             continue
         table.add_section()
         if outcome.savedmodel_bytes != outcome.measured[0].size_bytes:
-            table.add_row(f"{model} as float SavedModel + index", f"{outcome.savedmodel_bytes:,}", "", "1.0")
+            table.add_row(f"{model} as SavedModel", f"{outcome.savedmodel_bytes:,}", "", "1.0x")
         for variant in outcome.measured:
             name = subject(model, variant.name)
-            times = [f"{measured[name][key]:.2f}" for key in ("p50_ms", "p99_ms")] if name in measured else []
+            times = [f"{measured[name][key]:.2f}" for key in ("p50_ms", "p99_ms")]
             table.add_row(
-                f"{name} (never chosen)" if variant.name == CONTROL else name,
+                f"{name} (no choice)" if variant.name == CONTROL else name,
                 f"{variant.size_bytes:,}",
                 f"{variant.gzip_bytes:,}",
-                f"{outcome.savedmodel_bytes / variant.size_bytes:.1f}",
-                f"{variant.change:+.2%} [{variant.change_low:+.2%}, {variant.change_high:+.2%}]",
+                f"{outcome.savedmodel_bytes / variant.size_bytes:.1f}x",
+                f"{100 * variant.change:+.2f} [{100 * variant.change_low:+.2f}, {100 * variant.change_high:+.2f}]",
                 *times,
                 style="bold green" if variant.name == outcome.chosen else None,
             )

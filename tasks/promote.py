@@ -5,12 +5,11 @@ Not a DVC stage: who is champion now is nothing a repository can know.
 
 import logging
 import tempfile
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,15 +20,13 @@ from evaluation import report
 from evaluation.measure import Exam
 from evaluation.metrics import Values
 from evaluation.significance import Bootstrap
-from evaluation.translate import Translated, translate
+from evaluation.translate import Translated
 from models.variants import PARENT
 from promotion.gate import Decision, Evidence, Rules, decide
 from promotion.registry import Registry, Version
-from scoring import folder as form_folder
 from serving import servable
-from serving.latency import Latency, measure
-from serving.runtime import Runtime
-from serving.servable import Servable
+from serving.latency import Latency
+from tasks import timing
 from tasks.assemble import assemble
 from tasks.evaluate import examination, leader, outcomes_of, subject
 
@@ -57,6 +54,8 @@ class PromoteSummary:
     """Digest of the champion after the decision."""
     latency: dict[str, Latency]
     """challenger, parent and, if there was one, champion."""
+    variants_latency: dict[str, Latency]
+    """Subject -> that of every variant of the models that have more than one; for people, the gate does not ask."""
     size_bytes: int
     """Of the challenger's whole folder."""
 
@@ -113,7 +112,9 @@ def promote(
         else:
             rivals = [name for name in evaluate_settings.baselines if name != model]
             reference = _best_baseline(rivals, table, evaluation, metric)
-        latency = _latency(exam, world, challenger, champion, folder / PARENT, settings.latency_queries)
+        asked = {"queries": settings.latency_queries, "k": LIST_LENGTH}
+        latency = timing.of_gate(world, challenger, champion, folder / PARENT, **asked)
+        of_variants = timing.of_variants(world, challenger, (variants, blend, rank), **asked)
         evidence = Evidence(
             challenger=challenger.digest,
             reference=reference.name,
@@ -133,7 +134,15 @@ def promote(
         decision = decide(evidence, _rules(settings), bootstrap)
         _keep(book, decision, generation)
         now = book.champion()
-    summary = PromoteSummary(decision, model, chosen, now.digest if now else None, latency, challenger.bytes)
+    summary = PromoteSummary(
+        decision=decision,
+        model=model,
+        variant=chosen,
+        champion=now.digest if now else None,
+        latency=latency,
+        variants_latency=of_variants,
+        size_bytes=challenger.bytes,
+    )
     durable.write_json(reports / "decision.json", summary)
     return summary
 
@@ -164,22 +173,6 @@ def _best_baseline(rivals: list[str], table: pa.Table, evaluation: Path, metric:
 def _coverage(evaluation: Path, subject: str) -> float:
     found = msgspec.json.decode((evaluation / "metrics" / f"{subject}.json").read_bytes())
     return float(found[f"coverage_at_{LIST_LENGTH}"])
-
-
-def _latency(
-    exam: Exam, world: World, challenger: Version, champion: Version | None, parent: Path, queries: int
-) -> dict[str, Latency]:
-    """Of single queries, taken evenly from the test."""
-    asked = exam.queries[np.linspace(0, len(exam.queries) - 1, queries).astype(np.int64)]
-    ours: Servable = servable.read(challenger.path)
-    contestants = {
-        "challenger": (Runtime(ours), asked),
-        "parent": (Runtime(replace(ours, form=form_folder.read(parent)[1])), asked),
-    }
-    if champion:
-        theirs = servable.read(champion.path)
-        contestants["champion"] = (Runtime(theirs), translate(asked, theirs.vocabulary.index(world.items.ids)))
-    return measure(contestants, k=LIST_LENGTH)
 
 
 def _rules(settings: params.Promote) -> Rules:

@@ -23,6 +23,7 @@ from evaluation.protocol import rank
 from models.variants import PARENT, Variants
 from promotion.registry import Registry
 from scoring import folder as form_folder
+from tasks.evaluate import subject
 from tasks.steps import PER_MODEL
 from tests.shop import settings, shop, write
 
@@ -232,6 +233,19 @@ def test_the_first_challenger_meets_a_baseline_and_the_second_run_itself(done: P
     assert (again["result"], again["reasons"]) == ("held", ["same_version"])
     with Registry(done / "artifacts/registry") as book:
         assert book.history() == before
+
+
+def test_every_variant_of_a_model_that_has_several_is_timed(done: Path) -> None:
+    found = msgspec.json.decode((done / "artifacts/reports/decision.json").read_bytes())["variants_latency"]
+    several = {
+        subject(model, variant.name)
+        for place in ("variants", "blend", "rank")
+        for model, outcome in Variants.of_models(done / "artifacts" / place).items()
+        for variant in outcome.measured
+        if len(outcome.measured) > 1
+    }
+    assert set(found) == several
+    assert all(0 < latency["p50_ms"] <= latency["p99_ms"] for latency in found.values())
 
 
 def test_a_champion_with_another_vocabulary_is_asked_the_same_queries(done: Path, tmp_path: Path) -> None:
