@@ -41,12 +41,10 @@ def learn(lists: Shortlists, shape: RankerShape, schedule: Schedule, *, label: s
         models.fit.DivergedError: the loss or a weight became NaN or infinite.
     """
     shape = shape if lists.weighted else replace(shape, weight_loss=0.0)
-    mean, scale = lists.scaling
     device.seed_everything(schedule.seed)
     with device.scope():
-        model = Ranker(shape)
-        arrays = lists.arrays(mean, scale)
-        data = batches(arrays, batch_size=min(schedule.batch_size, len(lists)), seed=schedule.seed)
+        model = Ranker(shape, *lists.scaling)
+        data = batches(lists.arrays(), batch_size=min(schedule.batch_size, len(lists)), seed=schedule.seed)
         falling = keras.optimizers.schedules.CosineDecay(schedule.learning_rate, schedule.epochs * data.steps)
         fit(
             model,
@@ -57,4 +55,4 @@ def learn(lists: Shortlists, shape: RankerShape, schedule: Schedule, *, label: s
             validate=None,
             label=label,
         )
-    return exported(model, mean=mean, scale=scale)
+    return exported(model)

@@ -1,6 +1,6 @@
 """The ranker: a deep and cross network under `tfrs.tasks.Ranking`, trained on the lists that a retrieval gives.
 
-    x_0     = [numbers ; e(candidate) ; e(history)]        whole numbers are dropped, for all candidates of a list alike
+    x_0     = [standard(numbers) ; e(candidate) ; e(history)]   whole numbers are dropped, for all candidates alike
     x_{l+1} = x_0 * (W_l x_l + b_l) + x_l                  tfrs.layers.dcn.Cross
     h       = [x_L ; drop(relu(V x_L + c))]
     taken   = x_0[0] + out . h                             softmax cross-entropy of the taken one over the list
@@ -22,7 +22,7 @@ import tf_keras as keras
 
 from dataset.query import Floats
 from models.towers import item_embedding
-from scoring.cross_network import CrossNetwork
+from scoring.cross_network import CLIP, CrossNetwork
 
 CROSS_STDDEV: Final = 0.01
 """Of a cross layer's first weights: small, so that the first crosses are small against what they correct."""
@@ -49,12 +49,19 @@ class RankerShape:
 
 
 class Ranker(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
-    """The network with its losses; `models.shortlists` describes a batch."""
+    """The network with its losses; `models.shortlists` describes a batch.
 
-    def __init__(self, shape: RankerShape) -> None:
+    Args:
+        shape: its sizes.
+        mean: [numbers] by which they are standardized.
+        scale: [numbers], above 0.
+    """
+
+    def __init__(self, shape: RankerShape, mean: Floats, scale: Floats) -> None:
         super().__init__()
         self.shape = shape
-        self.network = network(shape)
+        self.scaling = mean, scale
+        self.network = network(shape, mean, scale)
         none = keras.losses.Reduction.NONE
         self.taken = tfrs.tasks.Ranking(loss=keras.losses.CategoricalCrossentropy(from_logits=True, reduction=none))
         self.weight = tfrs.tasks.Ranking(loss=keras.losses.MeanSquaredError(reduction=none))
@@ -89,13 +96,14 @@ class Ranker(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         return {"loss": loss}
 
 
-def network(shape: RankerShape) -> keras.Model:
+def network(shape: RankerShape, mean: Floats, scale: Floats) -> keras.Model:
     """(numbers float32 [b, c, numbers]) -> taken and weight, float32 [b, c] each.
 
     With an embedding it also reads item int32 [b, c], history int32 [b, L] and fade float32 [b, L].
     """
     numbers = keras.Input((None, shape.numbers), dtype=tf.float32, name="numbers")
-    inputs, first = {"numbers": numbers}, numbers
+    standard = tf.clip_by_value((numbers - mean) / scale, -CLIP, CLIP)
+    inputs, first = {"numbers": numbers}, standard
     if shape.embedding_dim:
         inputs |= {
             "item": keras.Input((None,), dtype=tf.int32, name="item"),
@@ -105,7 +113,7 @@ def network(shape: RankerShape) -> keras.Model:
         embedding = item_embedding(shape.items, shape.embedding_dim)
         candidate = embedding(inputs["item"])
         summary = tf.einsum("bl,bld->bd", inputs["fade"], embedding(inputs["history"]))[:, None]
-        first = keras.layers.Concatenate()([numbers, candidate, tf.zeros_like(candidate) + summary])
+        first = keras.layers.Concatenate()([standard, candidate, tf.zeros_like(candidate) + summary])
     decay = keras.regularizers.L2(shape.l2) if shape.l2 else None
     # One number for all candidates of a list: a ranker must not lean on any of them alone.
     first = keras.layers.Dropout(shape.dropout, noise_shape=(None, 1, None))(first)
@@ -118,12 +126,13 @@ def network(shape: RankerShape) -> keras.Model:
     both = keras.layers.Concatenate()([crossed, keras.layers.Dropout(shape.dropout)(hidden)])
     out = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", kernel_regularizer=decay, name="out")(both)
     weight = keras.layers.Dense(1, kernel_regularizer=decay, name="rate")(both)
-    taken = numbers[..., 0] + out[..., 0]
+    taken = standard[..., 0] + out[..., 0]
     return keras.Model(inputs, {"taken": taken, "weight": weight[..., 0]}, name="ranker")
 
 
-def exported(model: Ranker, *, mean: Floats, scale: Floats) -> CrossNetwork:
-    """The network as it is served, with what standardizes its numbers."""
+def exported(model: Ranker) -> CrossNetwork:
+    """The network as it is served."""
+    mean, scale = model.scaling
     shape, layer = model.shape, model.network.get_layer
     nothing = np.zeros((shape.items, 0), np.float32)
     return CrossNetwork(

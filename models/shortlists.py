@@ -1,6 +1,6 @@
 """What a ranker learns from: the lists that a retrieval gives to queries that it did not learn from.
 
-numbers         float32 [n, c, w]   of the pairs, standardized
+numbers         float32 [n, c, w]   of the pairs
 absent          float32 [n, c]      0, or a large negative number where a list is shorter
 taken           int32 [n]           place of the item that was taken
 weight          float32 [n]         of the taking, standardized
@@ -21,7 +21,6 @@ import numpy.typing as npt
 from dataset.query import Floats, Ints, Longs, Queries
 from dataset.vocabulary import PADDING
 from models.fit import TooFewExamplesError
-from scoring.cross_network import CLIP
 from scoring.two_stage import CHUNK, NOBODY, Retrieval
 
 ABSENT: Final = -1e9
@@ -31,7 +30,7 @@ MOST: Final = 3.0
 
 @dataclass(frozen=True)
 class Shortlists:
-    """Lists with an answer, not standardized."""
+    """Lists with an answer."""
 
     items: Longs
     """[n, c] NOBODY where there are fewer."""
@@ -58,18 +57,21 @@ class Shortlists:
     @property
     def scaling(self) -> tuple[Floats, Floats]:
         """Mean and standard deviation of each number [w]; 1 for a number that never changes."""
-        present = self.numbers[self.items != NOBODY]
-        deviation = present.std(axis=0, dtype=np.float64)
-        scale = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
-        return present.mean(axis=0, dtype=np.float64).astype(np.float32), scale
+        present = self.items != NOBODY
+        mean, deviation = np.empty((2, self.numbers.shape[2]))
+        # One number at a time: all of them in double precision would be the most that this stage ever holds.
+        for column in range(len(mean)):
+            values = self.numbers[..., column][present].astype(np.float64)
+            mean[column], deviation[column] = values.mean(), values.std()
+        scale = np.where(deviation > 1e-6, deviation, 1.0)
+        return mean.astype(np.float32), scale.astype(np.float32)
 
-    def arrays(self, mean: Floats, scale: Floats) -> dict[str, npt.NDArray[Any]]:
-        """What the module's head describes, the numbers standardized by `mean` and `scale` [w]."""
-        numbers = (self.numbers - mean) / scale
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What the module's head describes."""
         weight = (self.weight - self.weight.mean()) / (self.weight.std() if self.weighted else 1.0)
         fade = 0.5 ** (np.arange(self.history.shape[1]) / self.half_life) * (self.history != PADDING)
         return {
-            "numbers": np.clip(numbers, -CLIP, CLIP, out=numbers),
+            "numbers": self.numbers,
             "absent": np.where(self.items == NOBODY, ABSENT, 0.0).astype(np.float32),
             "taken": self.taken,
             "weight": np.clip(weight, -MOST, MOST).astype(np.float32),
@@ -100,12 +102,28 @@ def shortlists(retrieval: Retrieval, queries: Queries, weight: Floats) -> Shortl
             "validation must have a query whose item could be recommended. Received: none. Raise "
             "split.validation_share, or bring a longer log"
         )
-    found = []
+    length = retrieval.candidates
+    # Written in place: the numbers are what this stage holds most of, and a list of parts would hold them twice.
+    items = np.empty((len(queries), length), np.int64)
+    numbers = np.empty((len(queries), length, retrieval.pairs.width(len(retrieval.parts))), np.float32)
+    asked, taken = np.empty(len(queries), np.int64), np.empty(len(queries), np.int32)
+    kept = 0
     for start in range(0, len(queries), CHUNK):
         some = queries[start : start + CHUNK]
         listed, _ = retrieval.ask(some)
         row, place = np.nonzero(listed.items == some.target[:, None])
-        history = some[row].history(retrieval.pairs.longest)
-        found.append((listed.items[row], listed.numbers[row], start + row, place.astype(np.int32), history))
-    items, numbers, asked, taken, history = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Shortlists(items, numbers, queries.time[asked], taken, weight[asked], history, retrieval.pairs.half_lives[0])
+        new = slice(kept, kept + len(row))
+        items[new], numbers[new] = listed.items[row], listed.numbers[row]
+        asked[new], taken[new] = start + row, place
+        kept = new.stop
+    asked = asked[:kept]
+    history = queries[asked].history(retrieval.pairs.longest)
+    return Shortlists(
+        items=items[:kept],
+        numbers=numbers[:kept],
+        time=queries.time[asked],
+        taken=taken[:kept],
+        weight=weight[asked],
+        history=history,
+        half_life=retrieval.pairs.half_lives[0],
+    )

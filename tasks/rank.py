@@ -76,7 +76,7 @@ def rank(
     upon, first = Variants.read(source), _first_stage(world, source, settings)
     later = world.validation[int(len(world.validation) * settings.learn_share) :]
     lists = _lists(world, prepared, first(world.selection, PARENT), settings.max_queries, seed)
-    earlier = lists[np.flatnonzero(lists.time < later.time.min(initial=world.cuts.test_start))]
+    earlier = lists[: np.searchsorted(lists.time, later.time.min(initial=world.cuts.test_start))]
     _refuse_nothing(len(earlier), len(later), settings)
     shape, schedule = _shape(world, lists, settings), _schedule(settings, seed)
     rankers = {

@@ -1,5 +1,7 @@
 """The ranker before and after a step: where it starts, what its losses are, and that numpy says the same."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -22,34 +24,38 @@ def moved(model: Ranker, seed: int = 1) -> Ranker:
     return model
 
 
+def ranker(**changed: Any) -> Ranker:
+    return Ranker(shape(**changed), *SOME.scaling)
+
+
 def batch() -> dict[str, np.ndarray]:
-    return SOME.arrays(*SOME.scaling)
+    return SOME.arrays()
 
 
 def test_it_starts_as_the_order_of_the_retrieval() -> None:
     device.prepare(seed=7, threads=2)
-    logits = np.asarray(Ranker(shape()).logits(batch())[0])
+    logits = np.asarray(ranker().logits(batch())[0])
     np.testing.assert_array_equal(np.argsort(-logits, kind="stable"), np.tile(np.arange(CANDIDATES), (16, 1)))
 
 
 @pytest.mark.parametrize("embedding_dim", [0, 4])
 def test_numpy_says_what_keras_says(embedding_dim: int) -> None:
     device.prepare(seed=7, threads=2)
-    model, (mean, scale) = moved(Ranker(shape(embedding_dim=embedding_dim))), SOME.scaling
+    model = moved(ranker(embedding_dim=embedding_dim))
     ours = np.asarray(model.logits(batch())[0])
     # The same queries: of users whose first item is the history.
     history = np.zeros((16, len(RETRIEVAL.catalogue)), np.float32)
     history[np.arange(16), SOME.history[:, 0]] = 1
-    served = exported(model, mean=mean, scale=scale).scores(SOME.numbers, SOME.items, history)
+    served = exported(model).scores(SOME.numbers, SOME.items, history)
     np.testing.assert_allclose(served, ours, rtol=1e-5, atol=1e-5 * np.abs(ours).max())
     # The control: other weights say something else.
-    other = exported(moved(model, seed=2), mean=mean, scale=scale).scores(SOME.numbers, SOME.items, history)
+    other = exported(moved(model, seed=2)).scores(SOME.numbers, SOME.items, history)
     assert np.abs(other - ours).max() > 0.1
 
 
 def test_a_cross_layer_is_the_papers() -> None:
     """x0 * (W x + b) + x, with W as the export has it."""
-    model = moved(Ranker(shape()))
+    model = moved(ranker())
     kernel, bias = model.network.get_layer("cross_0").get_weights()
     first, x = np.random.default_rng(0).normal(size=(2, 5, shape().numbers)).astype(np.float32)
     found = np.asarray(model.network.get_layer("cross_0")(tf.constant(first), tf.constant(x)))
@@ -57,16 +63,17 @@ def test_a_cross_layer_is_the_papers() -> None:
 
 
 def test_the_first_loss_is_the_lists_cross_entropy() -> None:
-    model, arrays = Ranker(shape()), batch()
+    model, arrays = ranker(), batch()
     # At the start the logits are the standardized scores; what is absent counts nothing.
-    logits = arrays["numbers"][..., 0].astype(np.float64)
+    mean, scale = SOME.scaling
+    logits = (arrays["numbers"][..., 0].astype(np.float64) - mean[0]) / scale[0]
     expected = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(16), arrays["taken"]]
     decay = float(tf.add_n(model.network.losses))
     assert float(model.compute_loss(arrays)) == pytest.approx(expected.mean() + decay, rel=1e-5)
 
 
 def test_what_is_absent_is_no_negative() -> None:
-    model, arrays = moved(Ranker(shape())), batch()
+    model, arrays = moved(ranker()), batch()
     assert arrays["taken"].max() < CANDIDATES - 1
     shorter = arrays | {"absent": arrays["absent"].copy()}
     shorter["absent"][:, -1] = -1e9
@@ -79,7 +86,7 @@ def test_what_is_absent_is_no_negative() -> None:
 
 def test_the_second_task_is_the_squared_error_at_what_was_taken() -> None:
     arrays = batch()
-    alone, both = Ranker(shape()), Ranker(shape(weight_loss=0.5))
+    alone, both = ranker(), ranker(weight_loss=0.5)
     both.network.set_weights(alone.network.get_weights())
     predicted = np.asarray(both.logits(arrays)[1])[np.arange(16), arrays["taken"]]
     error = float(np.mean((predicted - arrays["weight"]) ** 2))
@@ -89,7 +96,7 @@ def test_the_second_task_is_the_squared_error_at_what_was_taken() -> None:
 
 def test_a_step_makes_the_loss_smaller() -> None:
     device.prepare(seed=7, threads=2)
-    model = Ranker(shape(embedding_dim=4, weight_loss=0.5))
+    model = ranker(embedding_dim=4, weight_loss=0.5)
     model.compile(optimizer=keras.optimizers.Adam(0.01))
     arrays = {name: tf.constant(value) for name, value in batch().items()}
     before = float(model.compute_loss(arrays))
@@ -101,4 +108,4 @@ def test_a_step_makes_the_loss_smaller() -> None:
 def test_a_loss_that_is_no_number_stops() -> None:
     arrays = batch() | {"numbers": np.full_like(batch()["numbers"], np.nan)}
     with pytest.raises(tf.errors.InvalidArgumentError, match="the training loss"):
-        Ranker(shape()).compute_loss(arrays)
+        ranker().compute_loss(arrays)
