@@ -54,12 +54,12 @@ def data(
     queries = queries[queries.known()]
     if len(queries) == 0:
         raise TooFewExamplesError("training must have at least one query with a known item. Received: 0")
-    epoch = 0
+    epoch, told = 0, _told(queries, features)
 
     def epochs() -> Iterator[Batch]:
         nonlocal epoch
         epoch += 1
-        yield from _epoch(architecture, queries, features, batch_size, np.random.default_rng([seed, epoch]))
+        yield from _epoch(architecture, queries, told, batch_size, np.random.default_rng([seed, epoch]))
 
     constants = {name: tf.constant(value) for name, value in _catalogue(queries, features).items()}
     batches = tf.data.Dataset.from_generator(epochs, output_signature=SIGNATURE)
@@ -68,15 +68,20 @@ def data(
     return Data(batches.map(lambda batch: batch | constants).prefetch(3), max(windows_at_least // batch_size, 1))
 
 
+def _told(queries: Queries, features: ItemFeatures) -> Batch:
+    """What a batch says of each query, [n] of all, once for all epochs."""
+    return {
+        "context": queries.context(),
+        "target": queries.target,
+        "snapshot": features.snapshot(queries.time).astype(np.int32),
+        "alive": np.searchsorted(np.sort(features.first_seen), queries.time, side="right").astype(np.int32),
+    }
+
+
 def _epoch(
-    architecture: SequenceArchitecture,
-    queries: Queries,
-    features: ItemFeatures,
-    batch_size: int,
-    generator: np.random.Generator,
+    architecture: SequenceArchitecture, queries: Queries, told: Batch, batch_size: int, generator: np.random.Generator
 ) -> Iterator[Batch]:
     cut = windows.windows(queries, architecture.history_length, stride=architecture.stride, generator=generator)
-    births = np.sort(features.first_seen)
     how, chance = _augmentation(architecture), generator.spawn(1)[0]
     for rows, asked in windows.batches(cut, batch_size=batch_size, generator=generator):
         history, age = cut.events(rows)
@@ -87,16 +92,7 @@ def _epoch(
             # A query without history is answered from no event, so nothing can have happened to it.
             kept = (at == NOWHERE) | changed.askable.ravel()[at]
             asked, at = asked[kept], at[kept]
-        some = queries[asked]
-        yield {
-            "history": history,
-            "age": age,
-            "at": at,
-            "context": some.context(),
-            "target": some.target,
-            "snapshot": features.snapshot(some.time).astype(np.int32),
-            "alive": np.searchsorted(births, some.time, side="right").astype(np.int32),
-        }
+        yield {"history": history, "age": age, "at": at} | {name: column[asked] for name, column in told.items()}
 
 
 def _augmentation(architecture: SequenceArchitecture) -> Augmentation:

@@ -12,7 +12,7 @@ is that of the query's moment in training and that of the freeze when served. En
 (arXiv 1808.09781); full softmax: Klenitskiy and Vasilev 2023 (arXiv 2309.07602).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -204,14 +204,16 @@ class Sequential(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         return np.concatenate([np.asarray(vectors), trends], axis=1).astype(np.float32)
 
     def _full(self, query: tf.Tensor, batch: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
-        """[m] cross-entropy over all items."""
+        """[m] cross-entropy over the target and all items that anybody had taken by then."""
         candidates = self.candidate(
             {name: batch[f"all_{name}"] for name in self.architecture.candidate_inputs}, training=training
         )
         popularity = tf.gather(batch["all_popularity"], batch["snapshot"]) if self.architecture.trends else None
-        logits = self._logits(query, candidates, popularity)
-        logits += tf.where(batch["all_birth"][None] < batch["alive"][:, None], 0.0, MASKED)
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(batch["target"], logits)
+        born = batch["all_birth"][None] < batch["alive"][:, None]
+        total = log_partition(tf.where(born, self._logits(query, candidates, popularity), MASKED))
+        positive = self._positive(query, batch, tf.gather(candidates, batch["target"]))
+        counted = tf.gather(batch["all_birth"], batch["target"]) < batch["alive"]
+        return tf.where(counted, total, tf.reduce_logsumexp(tf.stack([total, positive], axis=1), axis=1)) - positive
 
     def _sampled(self, query: tf.Tensor, batch: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
         """[m] cross-entropy with the sum over all other items estimated from a sample, weighted by 1 / probability."""
@@ -221,24 +223,48 @@ class Sequential(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         inputs = {name: tf.gather(batch[f"all_{name}"], drawn) for name in self.architecture.candidate_inputs}
         candidates = self.candidate(inputs, training=training)
         ours, others = candidates[: tf.shape(target)[0]], candidates[tf.shape(target)[0] :]
-        width = self.architecture.embedding_dim
-        positive = tf.reduce_sum(query[:, :width] * ours, axis=1)
+        positive = self._positive(query, batch, ours)
         popularity = None
         if self.architecture.trends:
-            then = tf.gather(batch["all_popularity"], batch["snapshot"])
-            popularity = tf.gather(then, negative, axis=1)
-            positive += tf.reduce_sum(query[:, width:] * tf.gather(then, target, batch_dims=1), axis=1)
+            popularity = tf.gather(tf.gather(batch["all_popularity"], batch["snapshot"]), negative, axis=1)
         logits = self._logits(query, others, popularity) - tf.math.log(expected)[None]
         unborn = tf.gather(batch["all_birth"], negative)[None] >= batch["alive"][:, None]
         hit = target[:, None] == negative[None]
         logits += tf.where(tf.logical_or(unborn, hit), MASKED, 0.0)
         return tf.reduce_logsumexp(tf.concat([positive[:, None], logits], axis=1), axis=1) - positive
 
+    def _positive(self, query: tf.Tensor, batch: Mapping[str, tf.Tensor], ours: tf.Tensor) -> tf.Tensor:
+        """[m] scores of the targets, whose vectors are `ours` [m, d]."""
+        width = self.architecture.embedding_dim
+        found = tf.reduce_sum(query[:, :width] * ours, axis=1)
+        if self.architecture.trends:
+            then = tf.gather_nd(batch["all_popularity"], tf.stack([batch["snapshot"], batch["target"]], axis=1))
+            found += tf.reduce_sum(query[:, width:] * then, axis=1)
+        return found
+
     def _logits(self, query: tf.Tensor, candidates: tf.Tensor, popularity: tf.Tensor | None) -> tf.Tensor:
         """[m, n] scores; `popularity` [m, n, w] at each query's moment."""
         width = self.architecture.embedding_dim
         logits = tf.matmul(query[:, :width], candidates, transpose_b=True)
         return logits if popularity is None else logits + tf.einsum("mw,mnw->mn", query[:, width:], popularity)
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]  # TensorFlow has no types
+def log_partition(logits: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    """[m] log of the sum of the exponentials of [m, n].
+
+    The library's cross-entropy takes twice as long where operations have to be deterministic: it looks the targets up
+    in the logits, and the gradient of a look-up is a sum over all of them, one after the other.
+    """
+    most = tf.reduce_max(logits, axis=1, keepdims=True)
+    exponential = tf.exp(logits - most)
+    total = tf.reduce_sum(exponential, axis=1, keepdims=True)
+    value = (most + tf.math.log(total))[:, 0]
+
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        return exponential * (upstream[:, None] / total)
+
+    return value, gradient
 
 
 def _mixed_negatives(share: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
