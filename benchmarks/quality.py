@@ -1,14 +1,15 @@
 """Quality and size on MovieLens-100K over three seeds: `python -m benchmarks.quality` writes docs/results/quality.csv.
 
-Each seed trains, compresses, blends, ranks and evaluates as the stages do, in processes of their own. A model's value
+Each seed trains, compresses, blends, ranks and evaluates as the stages do, in processes of their own, and is kept under
+.cache until code, parameters or data change, so that an interrupted run goes on where it was. A model's value
 is the mean over its seeds; its interval is the bootstrap over users of each query's mean over seeds. Differences are
 paired, per seed and for the mean. Everything was tuned on validation; the test is read once for each seed, by this
 command.
 """
 
+import hashlib
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -17,8 +18,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+import digest
 import params
-from benchmarks.results import FOLDER, Result, write
+from benchmarks.results import FOLDER, Result, merge
 from dataset.world import World
 from evaluation import report
 from evaluation.metrics import Values
@@ -31,6 +33,8 @@ METRICS: Final = ("ndcg_at_10", "recall_at_10", "mrr_at_10", "ndcg_at_20", "reca
 PRIMARY: Final = "ndcg_at_10"
 COMMAND: Final = "python -m benchmarks.quality"
 LABELS: Final = ("quality", "movielens-100k", "temporal next-item")
+CODE: Final = ("dataset", "evaluation", "models", "scoring", "tasks")
+"""What a run's result depends on."""
 PROGRAM: Final = """
 import sys
 from pathlib import Path
@@ -54,17 +58,33 @@ def main() -> int:
         for step in ("train", "compress", "blend", "rank", "evaluate")
         for model in ([(name,) for name in settings.models] if step in PER_MODEL else [()])
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        runs = [Path(folder) / str(seed) for seed in SEEDS]
-        with tqdm(total=len(SEEDS) * len(steps), desc="quality", unit="step") as progress:
-            for seed, run in zip(SEEDS, runs, strict=True):
-                for step in steps:
-                    progress.set_postfix_str(f"seed {seed}: {' '.join(step)}")
-                    subprocess.run([sys.executable, "-c", PROGRAM, str(seed), str(run), *step], check=True)
-                    progress.update()
-        results = [*_quality(runs, world, settings.evaluate.baselines, bootstrap), *_sizes(runs)]
-    write(FOLDER / "quality.csv", results)
+    runs = folders(settings)
+    with tqdm(total=len(SEEDS) * len(steps), desc="quality", unit="step") as progress:
+        for seed, run in zip(SEEDS, runs, strict=True):
+            for step in steps:
+                progress.set_postfix_str(f"seed {seed}: {' '.join(step)}")
+                _once(run, seed, step)
+                progress.update()
+    results = [*_quality(runs, world, settings.evaluate.baselines, bootstrap), *_sizes(runs)]
+    merge(FOLDER / "quality.csv", results)
     return 0
+
+
+def folders(settings: params.Params) -> list[Path]:
+    """Where each seed's run is kept; named by the digest of all that it depends on."""
+    sources = [path for folder in CODE for path in sorted(Path(folder).rglob("*.py"))]
+    parts = [digest.of_list(sources, Path()), digest.of_file(Path("params.yaml")), digest.of_file(Path("uv.lock"))]
+    parts.append(digest.of_folder(settings.paths.features))
+    name = hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+    return [Path(".cache/quality") / name / str(seed) for seed in SEEDS]
+
+
+def _once(run: Path, seed: int, step: tuple[str, ...]) -> None:
+    """Runs a step unless it has ended before; a mark says so, since a step that was killed leaves files as well."""
+    mark = run / f"{'-'.join(step)}.done"
+    if not mark.exists():
+        subprocess.run([sys.executable, "-c", PROGRAM, str(seed), str(run), *step], check=True)
+        mark.touch()
 
 
 def _quality(runs: list[Path], world: World, baselines: list[str], bootstrap: Bootstrap) -> Iterator[Result]:

@@ -41,6 +41,13 @@ def write(path: Path, results: Sequence[Result]) -> None:
     durable.write_bytes(path, text.getvalue().encode())
 
 
+def merge(path: Path, results: Sequence[Result]) -> None:
+    """Puts results into a file in place of those of the same benchmark and data set; all others stay as they are."""
+    ours = {(result.benchmark, result.dataset) for result in results}
+    others = read(path) if path.exists() else []
+    write(path, [*(one for one in others if (one.benchmark, one.dataset) not in ours), *results])
+
+
 def read(path: Path) -> list[Result]:
     """Reads what `write` wrote."""
     with path.open() as file:
