@@ -225,6 +225,20 @@ class FactorizationMachine(ModelSection, frozen=True, tag="factorization-machine
     epochs: Count
 
 
+class MultVAE(ModelSection, frozen=True, tag="mult-vae"):
+    """A variational autoencoder of histories; see `models.mult_vae`."""
+
+    hidden_units: Count
+    latent_dim: Count
+    half_life: NonNegative
+    longest: Count
+    dropout: Rate
+    anneal_cap: NonNegative
+    batch_size: Count
+    learning_rate: Positive
+    epochs: Count
+
+
 class Ease(ModelSection, frozen=True, tag="ease"):
     """EASE, its history fading, with a trend; see `models.baselines.ease`."""
 
@@ -236,7 +250,7 @@ class Ease(ModelSection, frozen=True, tag="ease"):
 
 
 Neural = TwoTower | Sequence
-Baseline = PopularityModel | ItemKNN | UserKNN | ContentBased | ALS | FactorizationMachine | Ease
+Baseline = PopularityModel | ItemKNN | UserKNN | ContentBased | ALS | FactorizationMachine | MultVAE | Ease
 
 
 class Train(Section, frozen=True):

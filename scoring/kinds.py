@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from scoring.autoencoder import Autoencoder
 from scoring.folded import Folded
 from scoring.forms import Form
 from scoring.neighbours import Neighbours
@@ -11,5 +12,5 @@ from scoring.tower import Tower
 from scoring.user_neighbours import UserNeighbours
 
 SIMPLE: Final[dict[str, type[Form]]] = {
-    form.KIND: form for form in (Folded, Neighbours, Pooled, Popular, Tower, UserNeighbours)
+    form.KIND: form for form in (Autoencoder, Folded, Neighbours, Pooled, Popular, Tower, UserNeighbours)
 }

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset.query import Floats
+from scoring.autoencoder import Autoencoder
 from scoring.folded import Folded
 from scoring.forms import Form
 from scoring.neighbours import Neighbours
@@ -36,6 +37,8 @@ def quantized(form: Form) -> Form | None:
             return replace(form, factors=_narrow(factors))
         case Pooled(vectors=Table(scales=None) as vectors, read=read):
             return replace(form, vectors=_narrow(vectors), read=None if read is None else _narrow(read))
+        case Autoencoder(read=Table(scales=None) as read, vectors=vectors):
+            return replace(form, read=_narrow(read), vectors=_narrow(vectors))
         case _:
             return None
 

@@ -134,6 +134,10 @@ def baseline(fold: Fold, num_items: int, settings: params.Baseline, *, seed: int
             from models import factorization
 
             return factorization.fit(fold, **_given(settings), seed=seed, threads=threads)
+        case params.MultVAE():
+            from models import mult_vae
+
+            return mult_vae.fit(fold, **_given(settings), seed=seed, threads=threads)
         case params.UserKNN():
             return user_knn.fit(fold.known, num_items, **_given(settings))
         case params.ItemKNN():

@@ -79,6 +79,7 @@ NAMES = (
     "content",
     "als",
     "factorization-machine",
+    "mult-vae",
     "blend",
     "two-stage",
     *(f"{shape}{how}" for shape in SHAPES for how in ("", "-float32", "-int8")),
@@ -186,6 +187,26 @@ def fitted_factorization_machine(world: Toy) -> Form:
     )
 
 
+def fitted_mult_vae(world: Toy) -> Form:
+    from models import mult_vae
+
+    counts, freeze, features = world.features.count_fit, world.freeze, world.features
+    return mult_vae.fit(
+        Fold("toy", known(world), world.train, world.train, CATALOGUE, counts, freeze, features),
+        hidden_units=64,
+        latent_dim=32,
+        half_life=1.0,
+        longest=10,
+        dropout=0.3,
+        anneal_cap=0.01,
+        batch_size=32,
+        learning_rate=0.01,
+        epochs=40,
+        seed=SEED,
+        threads=2,
+    )
+
+
 def known(world: Toy) -> Timelines:
     return world.timelines.before(world.freeze)
 
@@ -239,6 +260,7 @@ BASELINES: dict[str, Callable[[Toy], Scorer]] = {
     "content": fitted_content,
     "als": fitted_als,
     "factorization-machine": fitted_factorization_machine,
+    "mult-vae": fitted_mult_vae,
     "blend": lambda world: Blend(
         [fitted_ease(world, 0.5, 0.0), fitted_knn(world)], [0, 4], np.array([[1, 1], [2, 0.5]], np.float32)
     ),

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from dataset.query import Queries, Timelines
 from scoring import folder
+from scoring.autoencoder import Autoencoder
 from scoring.blend import Blend, standardized
 from scoring.folded import Folded
 from scoring.forms import Form, FormError, faded
@@ -32,6 +33,18 @@ ASKED = Queries(
 NEIGHBOURS = Neighbours(DENSE, BIAS, 2.0, 3)
 POOLED = Pooled(Table(DENSE[:, :4]), Table(DENSE[:, 2:]), BIAS, 2.0, 3)
 FOLDED = Folded(Table(DENSE[:, :3]), l2=0.5, alpha=2.0, half_life=np.inf, longest=3)
+AUTOENCODER = Autoencoder(
+    read=Table(DENSE[:, :4]),
+    read_bias=BIAS[:4],
+    mean=DENSE[:4, :2],
+    mean_bias=BIAS[:2],
+    back=DENSE[:2, :4],
+    back_bias=BIAS[2:],
+    vectors=Table(DENSE[:, 2:]),
+    bias=BIAS,
+    half_life=1.0,
+    longest=3,
+)
 FORMS: dict[str, Form] = {
     "popular": Popular(BIAS),
     "dense": NEIGHBOURS,
@@ -43,6 +56,8 @@ FORMS: dict[str, Form] = {
     "pooled-one-table": Pooled(Table(DENSE[:, :4]), None, BIAS, np.inf, 3),
     "folded": FOLDED,
     "folded-int8": quantized(FOLDED) or FOLDED,
+    "autoencoder": AUTOENCODER,
+    "autoencoder-int8": quantized(AUTOENCODER) or AUTOENCODER,
     "blend": Blend([NEIGHBOURS, Popular(BIAS)], [0, 3], np.array([[0, 1], [0.7, 0.3]], np.float32)),
     "two-stage": two_stage(Popular(np.arange(8, dtype=np.float32)), candidates=3, embedding_dim=2),
 }
@@ -83,6 +98,7 @@ def test_fading_by_hand() -> None:
         ("dense", "int8", ["weights"]),
         ("pooled", "pooled-int8", ["vectors", "read"]),
         ("folded", "folded-int8", ["factors"]),
+        ("autoencoder", "autoencoder-int8", ["read", "vectors"]),
     ],
 )
 def test_eight_bits_are_four_times_smaller_and_close(float32: str, int8: str, tables: list[str]) -> None:
@@ -105,6 +121,17 @@ def test_a_pooled_history_by_hand() -> None:
     mean = (DENSE[3, 2:] + 0.5**0.5 * DENSE[5, 2:] + 0.5 * DENSE[2, 2:]) / (1.5 + 0.5**0.5)
     np.testing.assert_allclose(POOLED.scores(ASKED)[2], DENSE[:, :4] @ mean + BIAS, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(POOLED.scores(ASKED)[0], BIAS)
+
+
+def test_an_autoencoder_by_hand() -> None:
+    # User 2 took 5, 2, 5, 3 and three of them are read, the newest first: 3, 5, 2.
+    weight = np.zeros(ITEMS)
+    weight[[3, 5, 2]] = 1, 0.5, 0.25
+    hidden = np.tanh(weight / np.linalg.norm(weight) @ DENSE[:, :4] + BIAS[:4])
+    back = np.tanh((hidden @ DENSE[:4, :2] + BIAS[:2]) @ DENSE[:2, :4] + BIAS[2:])
+    np.testing.assert_allclose(AUTOENCODER.scores(ASKED)[2], DENSE[:, 2:] @ back + BIAS, rtol=1e-4, atol=1e-5)
+    empty = np.tanh((np.tanh(BIAS[:4]) @ DENSE[:4, :2] + BIAS[:2]) @ DENSE[:2, :4] + BIAS[2:])
+    np.testing.assert_allclose(AUTOENCODER.scores(ASKED)[0], DENSE[:, 2:] @ empty + BIAS, rtol=1e-4, atol=1e-5)
 
 
 def test_a_blend_by_hand() -> None:
@@ -158,6 +185,8 @@ def test_a_wrong_manifest_is_refused(name: str, change: dict[str, object], says:
         ("pooled", "vectors", DENSE.astype(np.int8)[:, :4], "vectors: must have 2 dimensions and kind f"),
         ("pooled-int8", "read-scales", BIAS[:-1], "read-scales: shape must be"),
         ("folded", "factors", np.full((ITEMS, 3), np.inf, np.float32), "factors: must be finite"),
+        ("autoencoder", "mean", DENSE[:4, :3], "mean: shape must be"),
+        ("autoencoder", "vectors", DENSE[:, :3], "vectors: shape must be"),
         ("popular", "counts", np.zeros(3, np.int32), "counts: must have 1 dimensions and kind f"),
         ("blend", "weights", np.ones((1, 2), np.float32), "weights: must be finite"),
         ("blend", "0-bias", BIAS[:-1], "weights: shape must be"),
