@@ -353,6 +353,7 @@ def test_the_next_item_is_found_by_who_can_know_it(contender: Contender) -> None
         "item-knn": sides,
         "ease": sides,
         "content": nothing,
+        "mult-vae": (0.4, 1),
         "blend": (0.4, 1),
         "two-stage": (0.4, 1),
     }.get(contender.name, (0.95, 1))
