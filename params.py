@@ -274,10 +274,14 @@ class Compress(Section, frozen=True):
 
 
 class Blend(Section, frozen=True):
-    """A weighted sum of models, its weights learned on validation, apart for short histories."""
+    """Models together: a weighted sum, and a switch; both learned on validation, apart for short histories."""
 
     parts: list[str]
+    """Of the weighted sum."""
+    switch: list[str]
+    """Of whom the best one for a history's length answers alone; none for no switch."""
     steps: list[int]
+    """Histories of at least so many interactions are told apart."""
     l2: NonNegative
     max_queries: Count
 
@@ -515,6 +519,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
     for place, names, known in (
         ("models", found.models, found.train.models),
         ("blend.parts", found.blend.parts, found.models),
+        ("blend.switch", found.blend.switch, found.models),
         ("rank.retriever", [found.rank.retriever], [*found.models, "blend"]),
         ("evaluate.baselines", found.evaluate.baselines, found.models),
     ):

@@ -4,6 +4,9 @@
 
 The problem is convex and has a handful of unknowns, so a few thousand queries are enough. w0 is 0 for the weights of
 all histories together, and those for the weights of histories of one length. Wolpert 1992, "Stacked generalization".
+
+Or one part alone for histories of one length, the one that is best there: a switching hybrid (Burke 2002, "Hybrid
+recommender systems: survey and experiments").
 """
 
 from collections.abc import Sequence
@@ -21,6 +24,8 @@ MOST_SCORES = 200_000_000
 """Scores held at a time: queries are left out to stay below it."""
 FEWEST = 50
 """Queries below which a bucket keeps the weights of all, as does one that holds them all."""
+CUTOFF = 10
+"""Of the NDCG that says which part is best."""
 
 
 def learn(parts: Sequence[Form], fold: Fold, *, steps: Sequence[int], l2: float, max_queries: int, seed: int) -> Blend:
@@ -48,6 +53,35 @@ def learn(parts: Sequence[Form], fold: Fold, *, steps: Sequence[int], l2: float,
             _fit(scores[:, rows], allowed[rows], queries.target[rows], everywhere, l2) if enough else everywhere
         )
     return Blend(parts, list(steps), np.array(weights, np.float32))
+
+
+def choose(parts: Sequence[Form], fold: Fold, *, steps: Sequence[int], max_queries: int, seed: int) -> Blend:
+    """A blend in which one part answers alone: of each bucket the one with the best NDCG@10, the first among equals.
+
+    Args:
+        parts: forms that know nothing of the fold's answers.
+        fold: whose `ask` has the answers.
+        steps: see `scoring.blend.Blend`.
+        max_queries: asked at most.
+        seed: of the sample.
+    """
+    queries = _sample(fold, 1, max_queries, np.random.default_rng(seed))
+    gains = np.stack([_gains(part.scores(queries), queries, fold.catalogue) for part in parts])
+    group = bucket(queries, steps)
+    weights = np.zeros((len(steps), len(parts)), np.float32)
+    for number in range(len(steps)):
+        rows = group == number
+        told = gains[:, rows] if rows.sum() >= FEWEST else gains
+        weights[number, told.mean(axis=1).argmax()] = 1
+    return Blend(parts, list(steps), weights)
+
+
+def _gains(scores: Floats, queries: Queries, catalogue: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """[n] NDCG@10 of each query, ties against the part."""
+    scores = np.where(catalogue, scores, -np.inf)
+    scores[queries.seen()] = -np.inf
+    place = (scores >= scores[np.arange(len(queries)), queries.target][:, None]).sum(axis=1)
+    return np.where(place <= CUTOFF, 1 / np.log2(place + 1), 0.0)
 
 
 def _sample(fold: Fold, parts: int, most: int, generator: np.random.Generator) -> Queries:

@@ -1,6 +1,7 @@
-"""blend: a weighted sum of other models, a model like any other: learned on validation, compressed, examined, promoted.
+"""blend: other models together, each a model like any other: learned on validation, compressed, examined, promoted.
 
-Its float variant blends the parts' float variants, its compressed one those that were chosen, with the same weights.
+`blend` is a weighted sum, `switch` lets the one that is best for a history of that length answer alone. The float
+variant stands upon the parts' float variants, the compressed one upon those that were chosen, with the same weights.
 """
 
 from dataclasses import dataclass, replace
@@ -16,19 +17,23 @@ from scoring.forms import Form
 from tasks import tournament
 from tasks.tournament import Entry
 
-NAME = "blend"
+BLEND = "blend"
+SWITCH = "switch"
 COMPRESSED = "compressed"
 
 
 @dataclass(frozen=True)
 class BlendSummary:
-    """What the blend is."""
+    """What blend and switch are."""
 
     parts: list[str]
     weights: list[list[float]]
     """[steps, parts]"""
-    chosen: str
-    validation_ndcg_at_10: float
+    switched: list[str]
+    """[steps] who answers; nobody where there is no switch."""
+    chosen: dict[str, str]
+    """Model -> its variant."""
+    validation_ndcg_at_10: dict[str, float]
 
 
 def blend(
@@ -41,42 +46,59 @@ def blend(
     evaluate_settings: params.Evaluate,
     seed: int,
 ) -> BlendSummary:
-    """Writes `<blend>/blend`, a variants folder (see `models.variants`)."""
+    """Writes `<blend>/blend` and `<blend>/switch`, variants folders (see `models.variants`)."""
     world = World.read(features)
-    outcomes = {name: Variants.read(variants / name) for name in settings.parts}
 
-    def parts(fold: Fold, *, compressed: bool) -> list[Form]:
-        names = {name: outcome.chosen if compressed else PARENT for name, outcome in outcomes.items()}
-        return [form_folder.read(variants / name / fold.name / variant)[1] for name, variant in names.items()]
+    def held(name: str, parts: _Parts, learned: Blend) -> Variants:
+        def entries(fold: Fold) -> list[Entry]:
+            return [
+                Entry(variant, replace(learned, parts=parts.forms(fold, compressed=compressed)), 0.0, trained_on=False)
+                for variant, compressed in ((PARENT, False), (COMPRESSED, True))
+            ]
 
+        return tournament.hold(
+            blend / name,
+            model=name,
+            world=world,
+            entries=entries,
+            uncompressed_bytes=lambda: sum(found.savedmodel_bytes for found in parts.outcomes.values()),
+            rules=compress_settings,
+            settings=evaluate_settings,
+            seed=seed,
+        )
+
+    steps, most = settings.steps, settings.max_queries
+    parts = _Parts.read(variants, settings.parts)
     learned = blending.learn(
-        parts(world.selection, compressed=False),
-        world.selection,
-        steps=settings.steps,
-        l2=settings.l2,
-        max_queries=settings.max_queries,
-        seed=seed,
+        parts.forms(world.selection), world.selection, steps=steps, l2=settings.l2, max_queries=most, seed=seed
     )
-
-    def entries(fold: Fold) -> list[Entry]:
-        def made(*, compressed: bool) -> Blend:
-            return replace(learned, parts=parts(fold, compressed=compressed))
-
-        return [
-            Entry(PARENT, made(compressed=False), 0.0, trained_on=False),
-            Entry(COMPRESSED, made(compressed=True), 0.0, trained_on=False),
-        ]
-
-    outcome = tournament.hold(
-        blend / NAME,
-        model=NAME,
-        world=world,
-        entries=entries,
-        uncompressed_bytes=lambda: sum(found.savedmodel_bytes for found in outcomes.values()),
-        rules=compress_settings,
-        settings=evaluate_settings,
-        seed=seed,
-    )
+    outcomes, switched = {BLEND: held(BLEND, parts, learned)}, []
+    if settings.switch:
+        several = _Parts.read(variants, settings.switch)
+        forms = several.forms(world.selection)
+        chosen = blending.choose(forms, world.selection, steps=steps, max_queries=most, seed=seed)
+        outcomes[SWITCH] = held(SWITCH, several, chosen)
+        switched = [settings.switch[part] for part in chosen.weights.argmax(axis=1)]
     return BlendSummary(
-        settings.parts, learned.weights.astype(float).tolist(), outcome.chosen, outcome.winner.validation_ndcg_at_10
+        parts=settings.parts,
+        weights=learned.weights.astype(float).tolist(),
+        switched=switched,
+        chosen={name: outcome.chosen for name, outcome in outcomes.items()},
+        validation_ndcg_at_10={name: outcome.winner.validation_ndcg_at_10 for name, outcome in outcomes.items()},
     )
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The models that stand together."""
+
+    folder: Path
+    outcomes: dict[str, Variants]
+
+    @classmethod
+    def read(cls, folder: Path, names: list[str]) -> "_Parts":
+        return cls(folder, {name: Variants.read(folder / name) for name in names})
+
+    def forms(self, fold: Fold, *, compressed: bool = False) -> list[Form]:
+        names = {name: outcome.chosen if compressed else PARENT for name, outcome in self.outcomes.items()}
+        return [form_folder.read(self.folder / name / fold.name / variant)[1] for name, variant in names.items()]

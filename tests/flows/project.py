@@ -30,7 +30,7 @@ FILES = (
 )
 SMALL: dict[str, dict[str, Any]] = {
     "train": {"epochs": 2},
-    "blend": {"parts": ["two-tower", "item-knn"]},
+    "blend": {"parts": ["two-tower", "item-knn"], "switch": ["item-knn", "popularity"]},
     "rank": {"candidates": 40, "epochs": 2},
     "compress": {"fine_tune_epochs": 1},
     "evaluate": {"bootstrap_samples": 50, "baselines": ["popularity", "item-knn"]},

@@ -102,3 +102,28 @@ def test_too_few_queries_keep_the_weights_of_all() -> None:
     everybody = learned([one, other], world(one.table, 1.0, ends), [0])
     np.testing.assert_array_equal(weights[0], everybody[0])
     np.testing.assert_array_equal(weights[2], everybody[0])
+
+
+def test_the_best_part_of_each_length_answers_alone() -> None:
+    """One part knows what newcomers take, the other what the others do."""
+    useful, other = parts()
+    ends = np.repeat([0, 5], QUERIES // 2)
+    fold = world(np.where(ends[:, None] == 0, useful.table, other.table), 3.0, ends)
+    for order, expected in (([useful, other], [[1, 0], [0, 1]]), ([other, useful], [[0, 1], [1, 0]])):
+        assert blending.choose(order, fold, steps=[0, 3], max_queries=QUERIES, seed=1).weights.tolist() == expected
+
+
+def test_a_length_that_hardly_anybody_has_is_answered_by_the_best_of_all() -> None:
+    useful, noise = parts()
+    ends = np.array([0] * (QUERIES - 10) + [5] * 10)
+    truth = np.where(ends[:, None] == 0, useful.table, noise.table)
+    made = blending.choose([noise, useful], world(truth, 3.0, ends), steps=[0, 3], max_queries=QUERIES, seed=1)
+    assert made.weights.tolist() == [[0, 1], [0, 1]]
+
+
+def test_who_tells_nothing_apart_is_never_the_best() -> None:
+    """Ties go against a part."""
+    useful, _ = parts()
+    fold = world(useful.table, 1.0, np.zeros(QUERIES, np.int64))
+    flat = Fixed(np.zeros_like(useful.table))
+    assert blending.choose([flat, useful], fold, steps=[0], max_queries=QUERIES, seed=1).weights.tolist() == [[0, 1]]

@@ -32,7 +32,7 @@ MODELS = ["two-tower", "item-knn", "popularity"]
 TWO_TOWER: dict[str, Any] = {"embedding_dim": 32, "hidden_units": [32], "batch_size": 64}
 SMALL: dict[str, dict[str, Any]] = {
     "train": {"epochs": 2},
-    "blend": {"parts": ["two-tower", "item-knn"]},
+    "blend": {"parts": ["two-tower", "item-knn"], "switch": ["item-knn", "popularity"]},
     "rank": {"candidates": 40, "epochs": 2},
     "compress": {"fine_tune_epochs": 1},
     "evaluate": {"bootstrap_samples": 50, "baselines": ["popularity", "item-knn"]},
@@ -198,6 +198,7 @@ def test_every_query_has_its_results(done: Path) -> None:
         "item-knn",
         "blend",
         "blend-compressed",
+        "switch",
         "two-stage",
     } <= subjects
     assert len(table) == len(subjects) * (np.asarray(table["query"]).max() + 1)
