@@ -13,6 +13,7 @@ item recommendations" (RecSys).
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
@@ -75,6 +76,16 @@ def item_embedding(items: int, width: int) -> keras.layers.Embedding:
         embeddings_initializer=keras.initializers.RandomNormal(stddev=0.05),
         name="item_embedding",
     )
+
+
+def clear(tower: keras.Model, items: npt.NDArray[np.bool_]) -> None:
+    """Makes the id vectors of some items zeros, for both towers that share them.
+
+    Where nobody has taken an item its vector is the noise it started with, and its content has to speak alone.
+    """
+    embedding = tower.get_layer("item_embedding")
+    (vectors,) = embedding.get_weights()
+    embedding.set_weights([np.where(items[:, None], 0, vectors)])
 
 
 def query_tower(architecture: Architecture, embedding: keras.layers.Embedding) -> keras.Model:

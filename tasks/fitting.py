@@ -45,7 +45,7 @@ def neural(
         models.fit.DivergedError: the loss or a weight became NaN or infinite.
         models.fit.TooFewExamplesError: training has less than a batch.
     """
-    from models import device, stored
+    from models import device, stored, towers
     from models.fit import fit
 
     device.seed_everything(seed)
@@ -65,6 +65,7 @@ def neural(
             validate=(lambda: validate(model)) if validate else None,
             label=label,
         )
+    towers.clear(model.candidate, fold.counts == 0)
     return model, result
 
 

@@ -23,6 +23,17 @@ def test_vectors_are_finite_and_of_length_one_also_without_a_history(model: Retr
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
+def test_an_item_that_is_cleared_is_known_by_its_content_alone(model: Retrieval) -> None:
+    features, items = small.features(), len(small.features().item)
+    before, cleared = model.item_vectors(features), np.arange(items) >= items - 3
+    towers.clear(model.candidate, cleared)
+    after = model.item_vectors(features)
+    np.testing.assert_array_equal(after[~cleared], before[~cleared])
+    assert (np.abs(after - before).max(axis=1)[cleared] > 1e-3).all()
+    # The history is read with the same table.
+    assert not model.query.get_layer("item_embedding").get_weights()[0][cleared].any()
+
+
 def test_pooling_starts_as_the_half_lives_say() -> None:
     """One-hot embeddings show the weights themselves: for a half-life of 1 they are 1, 1/2, 1/4 of 7/4."""
     pooling = towers.RecencyPooling([1.0, 2.0])
