@@ -8,7 +8,6 @@ command.
 """
 
 import hashlib
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,17 +15,16 @@ from typing import Final
 
 import numpy as np
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 import digest
 import params
 from benchmarks.results import FOLDER, Result, merge
+from benchmarks.runs import run_stages
 from dataset.world import World
 from evaluation import report
 from evaluation.metrics import Values
 from evaluation.significance import Bootstrap, Interval
 from tasks.evaluate import outcomes_of, subject
-from tasks.steps import PER_MODEL
 
 SEEDS: Final = (7, 8, 9)
 METRICS: Final = ("ndcg_at_10", "recall_at_10", "mrr_at_10", "ndcg_at_20", "recall_at_100")
@@ -35,17 +33,8 @@ COMMAND: Final = "python -m benchmarks.quality"
 LABELS: Final = ("quality", "movielens-100k", "temporal next-item")
 CODE: Final = ("dataset", "evaluation", "models", "scoring", "tasks")
 """What a run's result depends on."""
-PROGRAM: Final = """
-import sys
-from pathlib import Path
-import msgspec, params
-from tasks import steps
-seed, folder = int(sys.argv[1]), Path(sys.argv[2])
-loaded = params.load()
-paths = {name: folder / name for name in ("model", "variants", "blend", "rank", "evaluation")}
-settings = msgspec.structs.replace(loaded, seed=seed, paths=msgspec.structs.replace(loaded.paths, **paths))
-steps.run(sys.argv[3], settings, *sys.argv[4:])
-"""
+FILE: Final = Path("params.yaml")
+STAGES: Final = ("train", "compress", "blend", "rank", "evaluate")
 
 
 def main() -> int:
@@ -53,18 +42,8 @@ def main() -> int:
     settings = params.load()
     world = World.read(settings.paths.features)
     bootstrap = Bootstrap(settings.evaluate.bootstrap_samples, settings.evaluate.confidence, settings.seed)
-    steps = [
-        (step, *model)
-        for step in ("train", "compress", "blend", "rank", "evaluate")
-        for model in ([(name,) for name in settings.models] if step in PER_MODEL else [()])
-    ]
     runs = folders(settings)
-    with tqdm(total=len(SEEDS) * len(steps), desc="quality", unit="step") as progress:
-        for seed, run in zip(SEEDS, runs, strict=True):
-            for step in steps:
-                progress.set_postfix_str(f"seed {seed}: {' '.join(step)}")
-                _once(run, seed, step)
-                progress.update()
+    run_stages(FILE, runs, SEEDS, STAGES, label="quality")
     results = [*_quality(runs, world, settings.evaluate.baselines, bootstrap), *_sizes(runs)]
     merge(FOLDER / "quality.csv", results)
     return 0
@@ -73,18 +52,10 @@ def main() -> int:
 def folders(settings: params.Params) -> list[Path]:
     """Where each seed's run is kept; named by the digest of all that it depends on."""
     sources = [path for folder in CODE for path in sorted(Path(folder).rglob("*.py"))]
-    parts = [digest.of_list(sources, Path()), digest.of_file(Path("params.yaml")), digest.of_file(Path("uv.lock"))]
+    parts = [digest.of_list(sources, Path()), digest.of_file(FILE), digest.of_file(Path("uv.lock"))]
     parts.append(digest.of_folder(settings.paths.features))
     name = hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
     return [Path(".cache/quality") / name / str(seed) for seed in SEEDS]
-
-
-def _once(run: Path, seed: int, step: tuple[str, ...]) -> None:
-    """Runs a step unless it has ended before; a mark says so, since a step that was killed leaves files as well."""
-    mark = run / f"{'-'.join(step)}.done"
-    if not mark.exists():
-        subprocess.run([sys.executable, "-c", PROGRAM, str(seed), str(run), *step], check=True)
-        mark.touch()
 
 
 def _quality(runs: list[Path], world: World, baselines: list[str], bootstrap: Bootstrap) -> Iterator[Result]:

@@ -23,18 +23,25 @@ TIME_UNIT = 60.0
 
 @keras.utils.register_keras_serializable(LAYER_SCOPE)
 class Visibility(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
-    """What every block needs of history and ages, once: additive mask [b, L, L] and log time gaps [b, L, L]."""
+    """What every block needs of history and ages, once.
 
-    def call(self, inputs: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    Additive mask [b, L, L], log time gaps [b, L, L], and distances in positions int32 [L, L], 0 where there is nothing
+    to see.
+    """
+
+    def call(self, inputs: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Reads `inputs` = (item indices [b, L], ages in seconds [b, L])."""
         history, age = inputs
-        place = tf.range(tf.shape(history)[1])
+        # Always 0, which a converter cannot know: it would store each head's bias for all L x L pairs.
+        origin = tf.minimum(tf.reduce_min(history), PADDING)
+        place = tf.range(tf.shape(history)[1]) + origin
         older = place[None, :] >= place[:, None]
         visible = tf.logical_and(older[None], tf.not_equal(history, PADDING)[:, None, :])
         mask = tf.where(visible, 0.0, MASKED)
         # Clipped to what is visible: differences of masked pairs could be negative, and a log of those is no number.
         gap = tf.cast(tf.maximum(age[:, None, :] - age[:, :, None], 0), tf.float32)
-        return mask, tf.math.log1p(gap / TIME_UNIT)
+        distance = tf.maximum(place[None, :] - place[:, None], 0)
+        return mask, tf.math.log1p(gap / TIME_UNIT), distance
 
 
 @keras.utils.register_keras_serializable(LAYER_SCOPE)
@@ -61,11 +68,9 @@ class CausalAttention(keras.layers.Layer):  # type: ignore[misc]  # Keras has no
         self.rate = self.add_weight("rate", shape=(self.heads,), initializer="zeros")
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
-        """[b, L, d] from `inputs` = (queries, keys, values, each [b, L, d], mask and log gaps [b, L, L])."""
-        query, key, value, mask, gap = inputs
-        place = tf.range(tf.shape(query)[1])
-        distance = tf.clip_by_value(place[None, :] - place[:, None], 0, self.length - 1)
-        bias = tf.gather(self.distance_bias, distance, axis=1)
+        """[b, L, d] from `inputs` = (queries, keys, values, each [b, L, d], and what `Visibility` gives)."""
+        query, key, value, mask, gap, distance = inputs
+        bias = tf.gather(self.distance_bias, tf.minimum(distance, self.length - 1), axis=1)
         heads = zip(*(tf.split(part, self.heads, axis=-1) for part in (query, key, value)), strict=True)
         read = []
         for head, (q, k, v) in enumerate(heads):

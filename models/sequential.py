@@ -62,7 +62,7 @@ def query_tower(architecture: SequenceArchitecture, embedding: keras.layers.Embe
 
 def _transformer(architecture: SequenceArchitecture, x: tf.Tensor, history: tf.Tensor, age: tf.Tensor) -> tf.Tensor:
     width, dropout = architecture.embedding_dim, architecture.dropout
-    mask, gap = Visibility(name="visibility")([history, age])
+    seen = Visibility(name="visibility")([history, age])
     for block in range(architecture.blocks):
         normed = keras.layers.LayerNormalization(epsilon=1e-6, name=f"attention_norm_{block}")(x)
         query, key, value = (
@@ -71,7 +71,7 @@ def _transformer(architecture: SequenceArchitecture, x: tf.Tensor, history: tf.T
         )
         attention = CausalAttention(
             architecture.half_lives, architecture.history_length, architecture.timed, name=f"attention_{block}"
-        )([query, key, value, mask, gap])
+        )([query, key, value, *seen])
         attention = keras.layers.Dense(width, name=f"attention_out_{block}")(attention)
         x = keras.layers.Add()([x, keras.layers.Dropout(dropout)(attention)])
         normed = keras.layers.LayerNormalization(epsilon=1e-6, name=f"forward_norm_{block}")(x)

@@ -1,0 +1,57 @@
+"""Stages run for a seed, each in a process of its own, and kept: what was interrupted goes on where it was."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tqdm import tqdm
+
+import params
+from tasks.steps import PER_MODEL
+
+PROGRAM: Final = """
+import sys
+from pathlib import Path
+import msgspec, params
+from tasks import steps
+file, seed, folder = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+loaded = params.load(file)
+paths = {name: folder / name for name in ("model", "variants", "blend", "rank", "evaluation")}
+settings = msgspec.structs.replace(loaded, seed=seed, paths=msgspec.structs.replace(loaded.paths, **paths))
+steps.run(sys.argv[4], settings, *sys.argv[5:])
+"""
+
+
+def run_stages(file: Path, folders: Sequence[Path], seeds: Sequence[int], stages: Sequence[str], *, label: str) -> None:
+    """Runs the stages for each seed, unless they have ended before.
+
+    Args:
+        file: the parameters.
+        folders: where each seed's run is kept; to be named by what it depends on.
+        seeds: as many.
+        stages: in this order; those of a single model for each of the parameters' models.
+        label: what the progress bar says.
+
+    Raises:
+        subprocess.CalledProcessError: a stage failed; it has said why.
+    """
+    models = params.load(file).models
+    steps = [
+        (stage, *model) for stage in stages for model in ([(name,) for name in models] if stage in PER_MODEL else [()])
+    ]
+    with tqdm(total=len(seeds) * len(steps), desc=label, unit="step") as progress:
+        for seed, folder in zip(seeds, folders, strict=True):
+            for step in steps:
+                progress.set_postfix_str(f"seed {seed}: {' '.join(step)}")
+                _once(file, folder, seed, step)
+                progress.update()
+
+
+def _once(file: Path, folder: Path, seed: int, step: tuple[str, ...]) -> None:
+    """A mark says that a step has ended, since one that was killed leaves files as well."""
+    mark = folder / f"{'-'.join(step)}.done"
+    if not mark.exists():
+        subprocess.run([sys.executable, "-c", PROGRAM, str(file), str(seed), str(folder), *step], check=True)
+        mark.touch()
