@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 # Many containers keep Python from storing bytecode; each stage is a process, and each would compile its imports anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test lint format types unit repro bench serve ui clean
+.PHONY: help install demo test lint format types unit repro bench peers serve ui clean
 
 help: ## list these verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -53,9 +53,12 @@ unit: install ## pytest, two files at a time
 repro: install ## the reproducible part alone, the same as `dvc repro`
 	dvc repro
 
-bench: install ## three-seed quality benchmark into docs/results and README (about 10 minutes)
+bench: install ## three-seed quality benchmark into docs/results and README (about 15 minutes)
 	python -m benchmarks.quality
 	python -m benchmarks.readme
+
+peers: install ## other libraries on the same questions, after `make bench` (full mode: hours; it can be interrupted)
+	python -m benchmarks.side_by_side
 
 serve: install ## serve the newest bento on 127.0.0.1:3000
 	@bentoml get podium:latest > /dev/null 2>&1 || { echo "There is no bento yet. Make one: make demo"; exit 1; }

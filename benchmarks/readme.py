@@ -11,6 +11,7 @@ from benchmarks.results import FOLDER, Result, read
 README: Final = Path("README.md")
 BEGIN: Final = "<!-- results: made by `python -m benchmarks.readme`, do not edit -->"
 END: Final = "<!-- end of results -->"
+DATASET: Final = "movielens-100k"
 COLUMNS: Final = ("ndcg_at_10", "recall_at_10", "mrr_at_10", "recall_at_100")
 
 
@@ -37,7 +38,8 @@ def replaced(text: str, tables: str) -> str:
 
 
 def tables(results: list[Result]) -> list[str]:
-    """Markdown: quality of each subject, differences with their intervals, sizes."""
+    """Markdown: quality of each subject on MovieLens-100K, differences with their intervals, sizes."""
+    results = [result for result in results if result.dataset == DATASET]
     by_key = {(result.subject, result.metric): result for result in results}
     subjects = list(dict.fromkeys(result.subject for result in results if result.metric == COLUMNS[0]))
     quality = [_line("model", *COLUMNS, "95% interval of ndcg_at_10"), _line("---", *["---:"] * (len(COLUMNS) + 1))]
@@ -45,7 +47,8 @@ def tables(results: list[Result]) -> list[str]:
         interval = by_key[subject, COLUMNS[0]]
         cells = [f"{by_key[subject, metric].value:.4f}" for metric in COLUMNS]
         quality.append(_line(subject, *cells, f"{interval.low:.4f} to {interval.high:.4f}"))
-    return ["\n".join(quality), "\n".join(_claims(results))]
+    ours = [result for result in results if result.benchmark == "quality"]
+    return ["\n".join(quality), "\n".join(_claims(ours))]
 
 
 def _claims(results: list[Result]) -> list[str]:
