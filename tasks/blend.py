@@ -31,9 +31,10 @@ class BlendSummary:
     """[steps, parts]"""
     switched: list[str]
     """[steps] who answers; nobody where there is no switch."""
-    chosen: dict[str, str]
-    """Model -> its variant."""
-    validation_ndcg_at_10: dict[str, float]
+    chosen: str
+    """Variant of the blend."""
+    blend_validation_ndcg_at_10: float
+    switch_validation_ndcg_at_10: float | None
 
 
 def blend(
@@ -72,19 +73,20 @@ def blend(
     learned = blending.learn(
         parts.forms(world.selection), world.selection, steps=steps, l2=settings.l2, max_queries=most, seed=seed
     )
-    outcomes, switched = {BLEND: held(BLEND, parts, learned)}, []
+    blended, switch, switched = held(BLEND, parts, learned), None, []
     if settings.switch:
         several = _Parts.read(variants, settings.switch)
         forms = several.forms(world.selection)
         chosen = blending.choose(forms, world.selection, steps=steps, max_queries=most, seed=seed)
-        outcomes[SWITCH] = held(SWITCH, several, chosen)
+        switch = held(SWITCH, several, chosen)
         switched = [settings.switch[part] for part in chosen.weights.argmax(axis=1)]
     return BlendSummary(
         parts=settings.parts,
         weights=learned.weights.astype(float).tolist(),
         switched=switched,
-        chosen={name: outcome.chosen for name, outcome in outcomes.items()},
-        validation_ndcg_at_10={name: outcome.winner.validation_ndcg_at_10 for name, outcome in outcomes.items()},
+        chosen=blended.chosen,
+        blend_validation_ndcg_at_10=blended.winner.validation_ndcg_at_10,
+        switch_validation_ndcg_at_10=switch.winner.validation_ndcg_at_10 if switch else None,
     )
 
 
