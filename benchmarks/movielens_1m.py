@@ -10,7 +10,6 @@ two cores; what was interrupted goes on where it was, under .cache.
 """
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,9 +23,9 @@ import yaml
 
 import digest
 import params
-from benchmarks.quality import CODE, METRICS
+from benchmarks import runs
+from benchmarks.quality import METRICS
 from benchmarks.results import FOLDER, Result, merge
-from benchmarks.runs import run_stages
 from dataset.world import World
 from evaluation import report
 from evaluation.significance import Bootstrap
@@ -61,7 +60,7 @@ def main(arguments: list[str]) -> int:
         for stage in DATA_STAGES:
             steps.run(stage, settings)
     folders = [home / str(seed) for seed in seeds]
-    run_stages(file, folders, seeds, STAGES, label="movielens-1m")
+    runs.run_stages(file, folders, seeds, STAGES, label="movielens-1m")
     merge(FOLDER / "quality.csv", list(results(folders, settings)))
     return 0
 
@@ -113,10 +112,8 @@ def results(folders: list[Path], settings: params.Params) -> Iterator[Result]:
 
 def _name(folder: Path, experiment: Path) -> str:
     """Digest of all that the runs depend on."""
-    sources = [path for code in CODE for path in sorted(Path(code).rglob("*.py"))]
-    files = [experiment, Path("params.yaml"), Path("uv.lock"), folder / "sequences.parquet"]
-    parts = [digest.of_list(sources, Path()), *(digest.of_file(path) for path in files)]
-    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+    files = (experiment, Path("params.yaml"), folder / "sequences.parquet")
+    return runs.name(*(digest.of_file(path) for path in files))
 
 
 def _parameters(home: Path, experiment: Path) -> Path:

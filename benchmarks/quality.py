@@ -7,7 +7,6 @@ paired, per seed and for the mean. Everything was tuned on validation; the test 
 command.
 """
 
-import hashlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,8 @@ import pyarrow.parquet as pq
 
 import digest
 import params
+from benchmarks import runs
 from benchmarks.results import FOLDER, Result, merge
-from benchmarks.runs import run_stages
 from dataset.world import World
 from evaluation import report
 from evaluation.metrics import Values
@@ -31,8 +30,6 @@ METRICS: Final = ("ndcg_at_10", "recall_at_10", "mrr_at_10", "ndcg_at_20", "reca
 PRIMARY: Final = "ndcg_at_10"
 COMMAND: Final = "python -m benchmarks.quality"
 LABELS: Final = ("quality", "movielens-100k", "temporal next-item")
-CODE: Final = ("dataset", "evaluation", "models", "scoring", "tasks")
-"""What a run's result depends on."""
 FILE: Final = Path("params.yaml")
 STAGES: Final = ("train", "compress", "blend", "rank", "evaluate")
 
@@ -42,27 +39,24 @@ def main() -> int:
     settings = params.load()
     world = World.read(settings.paths.features)
     bootstrap = Bootstrap(settings.evaluate.bootstrap_samples, settings.evaluate.confidence, settings.seed)
-    runs = folders(settings)
-    run_stages(FILE, runs, SEEDS, STAGES, label="quality")
-    results = [*_quality(runs, world, settings.evaluate.baselines, bootstrap), *_sizes(runs)]
+    kept = folders(settings)
+    runs.run_stages(FILE, kept, SEEDS, STAGES, label="quality")
+    results = [*_quality(kept, world, settings.evaluate.baselines, bootstrap), *_sizes(kept)]
     merge(FOLDER / "quality.csv", results)
     return 0
 
 
 def folders(settings: params.Params) -> list[Path]:
     """Where each seed's run is kept; named by the digest of all that it depends on."""
-    sources = [path for folder in CODE for path in sorted(Path(folder).rglob("*.py"))]
-    parts = [digest.of_list(sources, Path()), digest.of_file(FILE), digest.of_file(Path("uv.lock"))]
-    parts.append(digest.of_folder(settings.paths.features))
-    name = hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+    name = runs.name(digest.of_file(FILE), digest.of_folder(settings.paths.features))
     return [Path(".cache/quality") / name / str(seed) for seed in SEEDS]
 
 
-def _quality(runs: list[Path], world: World, baselines: list[str], bootstrap: Bootstrap) -> Iterator[Result]:
+def _quality(folders: list[Path], world: World, baselines: list[str], bootstrap: Bootstrap) -> Iterator[Result]:
     users = world.test.user
-    outcomes = [outcomes_of(run / "variants", run / "blend", run / "rank") for run in runs]
+    outcomes = [outcomes_of(run / "variants", run / "blend", run / "rank") for run in folders]
     for metric in METRICS:
-        tables = [pq.read_table(run / "evaluation/per_query.parquet", columns=["subject", metric]) for run in runs]
+        tables = [pq.read_table(run / "evaluation/per_query.parquet", columns=["subject", metric]) for run in folders]
         floats = {name: [report.values(table, name, metric) for table in tables] for name in outcomes[0]}
         chosen = {
             name: [
@@ -108,8 +102,8 @@ def _losses(
             yield _row(f"podium/{name}-chosen", f"{PRIMARY} change from float, seed {seed}", found)
 
 
-def _sizes(runs: list[Path]) -> Iterator[Result]:
-    for seed, run in zip(SEEDS, runs, strict=True):
+def _sizes(folders: list[Path]) -> Iterator[Result]:
+    for seed, run in zip(SEEDS, folders, strict=True):
         for name, outcome in outcomes_of(run / "variants", run / "blend", run / "rank").items():
             if len(outcome.measured) == 1:
                 continue

@@ -1,5 +1,6 @@
 """Stages run for a seed, each in a process of its own, and kept: what was interrupted goes on where it was."""
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -8,9 +9,11 @@ from typing import Final
 
 from tqdm import tqdm
 
+import digest
 import params
 from tasks.steps import PER_MODEL
 
+CODE: Final = ("dataset", "evaluation", "models", "scoring", "tasks")
 PROGRAM: Final = """
 import sys
 from pathlib import Path
@@ -22,6 +25,13 @@ paths = {name: folder / name for name in ("model", "variants", "blend", "rank", 
 settings = msgspec.structs.replace(loaded, seed=seed, paths=msgspec.structs.replace(loaded.paths, **paths))
 steps.run(sys.argv[4], settings, *sys.argv[5:])
 """
+
+
+def name(*parts: str) -> str:
+    """Digest of the code that a run's result depends on, and of whatever else it does, given as digests."""
+    sources = [path for folder in CODE for path in sorted(Path(folder).rglob("*.py"))]
+    whole = [digest.of_list(sources, Path()), digest.of_file(Path("uv.lock")), *parts]
+    return hashlib.sha256("".join(whole).encode()).hexdigest()[:16]
 
 
 def run_stages(file: Path, folders: Sequence[Path], seeds: Sequence[int], stages: Sequence[str], *, label: str) -> None:
