@@ -1,6 +1,7 @@
 """Servers that a flow starts for a while: wait until they answer, end them by pid, escalate when they do not listen."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,6 +14,9 @@ from pathlib import Path
 import httpx
 
 START_SECONDS = 120
+# Below what kernels hand out by themselves (Linux 32768, IANA 49152) and above the well-known ones.
+PORTS = range(20_000, 30_000)
+ATTEMPTS = 100
 STOP_SECONDS = 15
 
 
@@ -20,17 +24,22 @@ class StartError(RuntimeError):
     """A server did not come up; the message ends with its log."""
 
 
-def port(wanted: int) -> int:
-    """`wanted` if nobody listens there on loopback, else one that is free."""
-    for candidate in (wanted, 0):
+def port(wanted: int | None = None) -> int:
+    """`wanted` if nobody listens there on loopback, else, or if none is wanted, one that is free.
+
+    Never one that the kernel would choose (bind to 0): the kernel hands those out again, also as the near end of an
+    outgoing connection, so that it may be taken in the seconds before the server binds it.
+    """
+    others = random.SystemRandom().sample(PORTS, k=ATTEMPTS)
+    for candidate in others if wanted is None else [wanted, *others]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", candidate))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
-    raise StartError(f"no free port on 127.0.0.1, {wanted} neither")
+            return candidate
+    raise StartError(f"no free port on 127.0.0.1: {ATTEMPTS} of {PORTS.start} to {PORTS.stop - 1} tried")
 
 
 @contextmanager

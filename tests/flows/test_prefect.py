@@ -59,7 +59,7 @@ class Prefect:
 @pytest.fixture(scope="session")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
     folder = tmp_path_factory.mktemp("prefect")
-    port = processes.port(0)
+    port = processes.port()
     url = f"http://127.0.0.1:{port}"
     environment = {
         "PREFECT_HOME": str(folder / "home"),

@@ -98,14 +98,14 @@ def test_nobody_else_is_ended(folder: Path) -> None:
 
 
 def test_it_can_be_used_once_its_url_answers_200(folder: Path) -> None:
-    log, number = folder / "deep" / "log", processes.port(0)
+    log, number = folder / "deep" / "log", processes.port()
     url = f"http://127.0.0.1:{number}/ready"
     with processes.running(["server", str(number)], log=log, ready=url, environment={"GREETING": "hello"}):
         assert log.read_text().splitlines() == ["hello 1", "hello 2", "hello 3"]
 
 
 def test_one_that_dies_is_reported_at_once_with_its_log(folder: Path) -> None:
-    url = f"http://127.0.0.1:{processes.port(0)}"
+    url = f"http://127.0.0.1:{processes.port()}"
     context = processes.running(["dies"], log=folder / "log", ready=url)
     with pytest.raises(processes.StartError) as caught:
         context.__enter__()
@@ -114,7 +114,7 @@ def test_one_that_dies_is_reported_at_once_with_its_log(folder: Path) -> None:
 
 def test_one_that_never_answers_is_reported_and_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "START_SECONDS", 2)
-    context = processes.running(["family", "meek"], log=folder / "log", ready=f"http://127.0.0.1:{processes.port(0)}")
+    context = processes.running(["family", "meek"], log=folder / "log", ready=f"http://127.0.0.1:{processes.port()}")
     with pytest.raises(processes.StartError, match="was not ready in 2 s"):
         context.__enter__()
     assert not _there(_child(folder))
@@ -127,5 +127,5 @@ def test_a_port_is_the_wanted_one_unless_somebody_has_it() -> None:
         wanted = taken.getsockname()[1]
         other = processes.port(wanted)
         assert other != wanted
-        assert 1024 <= other < 65536
+        assert other in processes.PORTS
     assert processes.port(other) == other

@@ -7,7 +7,6 @@ item-10 is not in the catalogue.
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import numpy as np
 
 from dataset.query import Timelines
 from dataset.vocabulary import RESERVED, Vocabulary
+from flows import processes
 from scoring import folder as form_folder
 from scoring.tower import FLATBUFFER, Tower
 from serving import servable
@@ -102,7 +102,7 @@ def serving(
 ) -> Iterator[Server]:
     """Serves `target` on a free loopback port until the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    port, log = free_port(), folder / "server.log"
+    port, log = processes.port(), folder / "server.log"
     command = [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(port)]
     exposures = folder / "exposures"
     with log.open("wb") as output:
@@ -127,13 +127,6 @@ def isolated(folder: Path) -> dict[str, str]:
     """The environment for BentoML with its own home below `folder`."""
     quiet = {"BENTOML_HOME": str(folder / "bentoml"), "BENTOML_DO_NOT_TRACK": "True", "OTEL_SDK_DISABLED": "true"}
     return {**{name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")}, **quiet}
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on."""
-    with socket.socket() as candidate:
-        candidate.bind(("127.0.0.1", 0))
-        return int(candidate.getsockname()[1])
 
 
 def _wait(server: Server) -> None:
