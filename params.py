@@ -9,6 +9,7 @@ import yaml
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Whole = Annotated[int, msgspec.Meta(ge=0)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -371,7 +372,7 @@ class Serve(Section, frozen=True):
     """The endpoint's address and limits."""
 
     host: str
-    port: int
+    port: Port
     max_body_bytes: Count
     max_concurrency: Count
     timeout_seconds: Count
