@@ -33,15 +33,14 @@ class Blend:
 
     def scores(self, queries: Queries) -> Floats:
         """[n, items]."""
-        return self.total(queries, (part.scores(queries) for part in self.parts))
+        return self.weighted(queries, (standardized(part.scores(queries)) for part in self.parts))
 
-    def total(self, queries: Queries, scores: Iterable[Floats]) -> Floats:
-        """[n, items] from each part's own scores [n, items] of the same queries."""
+    def weighted(self, queries: Queries, standard: Iterable[Floats]) -> Floats:
+        """[n, items] from each part's standardized scores [n, items] of the same queries."""
         weights = self.weights[bucket(queries, self.steps)]
         total: Floats | None = None
-        for column, found in enumerate(scores):
-            weighted = standardized(found)
-            weighted *= weights[:, column, None]
+        for column, found in enumerate(standard):
+            weighted = found * weights[:, column, None]
             total = weighted if total is None else np.add(total, weighted, out=total)
         assert total is not None  # `of` refuses a blend of nothing
         return total

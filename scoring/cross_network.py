@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from dataset.query import Floats, Longs
+from scoring.fading import Fading
 from scoring.forms import FormError, required
 
 CLIP: Final = 5.0
@@ -45,18 +45,18 @@ class CrossNetwork:
         moved: Floats = np.clip((numbers - self.mean) / self.scale, -CLIP, CLIP).astype(np.float32)
         return moved
 
-    def scores(self, numbers: Floats, candidates: Longs, summary: sparse.csr_array) -> Floats:
+    def scores(self, numbers: Floats, candidates: Longs, history: Fading) -> Floats:
         """[n, c], higher is better.
 
         Args:
             numbers: [n, c, numbers] of `scoring.pairs`, as they are.
             candidates: [n, c] item indices.
-            summary: [n, items] weights of the history.
+            history: of the n queries; the embedding reads it with the first half-life.
         """
         first = self.standardized(numbers)
         if self.embedding.shape[1]:
-            history = np.broadcast_to((summary @ self.embedding)[:, None], (*candidates.shape, self.embedding.shape[1]))
-            first = np.concatenate([first, self.embedding[candidates], history], axis=-1)
+            candidate, mean = self.embedding[candidates], history.mean(self.embedding)[:, :1]
+            first = np.concatenate([first, candidate, np.broadcast_to(mean, candidate.shape)], axis=-1)
         flat = first.reshape(-1, first.shape[-1])
         crossed = flat
         for kernel, bias in self.cross:

@@ -16,12 +16,12 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from dataset.query import CONTEXT, Floats, Ints, Longs, Queries
 from dataset.vocabulary import PADDING
 from scoring.blend import standardized
-from scoring.forms import FormError, faded, required
+from scoring.fading import Fading, fading
+from scoring.forms import FormError, required
 
 RETRIEVAL: Final = ("score", "behind_best", "place")
 SIMILARITIES: Final = ("categories", "tastes")
@@ -41,55 +41,70 @@ class Pairs:
     """Positions after which an item of the history counts half, one a summary."""
     longest: int
     """Positions of a history that are read."""
-    _membership: sparse.csr_array = field(init=False, repr=False, compare=False)
-    """[items, categories] each row of length 1, or zeros."""
+    _category_share: Floats = field(init=False, repr=False, compare=False)
+    """[items, c] what a category is of its item, rows of length 1 or zeros; 0 for PADDING."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_membership", _membership(self.categories))
+        present = self.categories != PADDING
+        share = present / np.sqrt(np.maximum(present.sum(axis=1, keepdims=True), 1))
+        object.__setattr__(self, "_category_share", share.astype(np.float32))
+
+    @property
+    def _category_count(self) -> int:
+        return int(self.categories.max(initial=PADDING)) + 1
 
     def width(self, parts: int) -> int:
         """Numbers of a pair where retrieval has so many parts."""
         facts: int = self.facts.shape[1]
         return len(RETRIEVAL) + parts + facts + len(self.half_lives) * (facts + len(SIMILARITIES)) + len(CONTEXT)
 
-    def numbers(self, queries: Queries, candidates: Longs, scores: Floats, parts: Sequence[Floats]) -> Floats:
+    def numbers(
+        self, queries: Queries, history: Fading, candidates: Longs, scores: Floats, parts: Sequence[Floats]
+    ) -> Floats:
         """[n, c, width] of each query with each of its candidates.
 
         Args:
             queries: n queries.
+            history: theirs, see `history`.
             candidates: [n, c] item indices, best first.
             scores: [n, items] of the retrieval.
-            parts: [n, items] each, of the retrieval's parts.
+            parts: [n, items] each, of the retrieval's parts, standardized.
         """
         rows = np.arange(len(queries))[:, None]
         score = standardized(scores)[rows, candidates]
         place = np.log1p(np.arange(candidates.shape[1])) / np.log1p(candidates.shape[1])
-        columns = [score, score - score[:, :1], np.broadcast_to(place, score.shape)]
-        columns += [standardized(part)[rows, candidates] for part in parts]
+        retrieved = [score, score - score[:, :1], np.broadcast_to(place, score.shape)]
+        retrieved += [part[rows, candidates] for part in parts]
         facts = self.facts[candidates]
-        columns += list(np.moveaxis(facts, -1, 0))
-        for half_life in self.half_lives:
-            columns += self._against(self.summary(queries, half_life), candidates, facts)
-        columns += [np.broadcast_to(column[:, None], score.shape) for column in queries.context().T]
-        return np.stack(columns, axis=-1).astype(np.float32)
+        context = np.broadcast_to(queries.context()[:, None], (*candidates.shape, len(CONTEXT)))
+        blocks = [np.stack(retrieved, axis=-1), facts, self._against(history, candidates, facts), context]
+        return np.concatenate(blocks, axis=-1, dtype=np.float32)
 
-    def summary(self, queries: Queries, half_life: float) -> sparse.csr_array:
-        """[n, items] weights of the fading history; each row sums to 1, or is empty."""
-        weights = faded(queries, half_life=half_life, longest=self.longest, items=len(self.facts))
-        filled = np.flatnonzero(np.diff(weights.indptr))
-        total = np.add.reduceat(weights.data, weights.indptr[filled]) if len(filled) else weights.data
-        weights.data *= np.repeat(1 / total, np.diff(weights.indptr)[filled])
-        return weights
+    def history(self, queries: Queries) -> Fading:
+        """The queries' histories as they are summed up."""
+        return fading(queries, self.half_lives, self.longest)
 
-    def _against(self, summary: sparse.csr_array, candidates: Longs, facts: Floats) -> list[Floats]:
-        """[n, c] each: distance in each fact, both cosines; zeros without a history."""
-        known = np.diff(summary.indptr)[:, None, None] > 0
-        distance = np.abs((summary @ self.facts)[:, None] - facts) * known
-        shared = (summary @ self._membership).toarray()
-        of_candidates = shared[np.arange(len(candidates))[:, None, None], self.categories[candidates]]
-        count = np.maximum((self.categories[candidates] != PADDING).sum(axis=-1), 1)
-        tastes = np.einsum("nd,ncd->nc", summary @ self.tastes, self.tastes[candidates])
-        return [*np.moveaxis(distance, -1, 0), of_candidates.sum(axis=-1) / np.sqrt(count), tastes]
+    def _against(self, history: Fading, candidates: Longs, facts: Floats) -> Floats:
+        """[n, c, h * (f + 2)] for each half-life distance in each fact and both cosines; zeros without a history."""
+        known = (history.weights.sum(axis=-1) > 0)[:, None, :, None]
+        distance = np.abs(history.mean(self.facts)[:, None] - facts[:, :, None]) * known
+        tastes = self.tastes[candidates] @ np.swapaxes(history.mean(self.tastes), 1, 2)
+        cosines = np.stack([self._shared(history, candidates), tastes], axis=-1)
+        return np.concatenate([distance, cosines], axis=-1).reshape(*candidates.shape, -1)
+
+    def _shared(self, history: Fading, candidates: Longs) -> Floats:
+        """[n, c, h] cosine of a candidate's categories with the mean over the history."""
+        of_history, share = self.categories[history.items], self._category_share[history.items]
+        queries, half_lives = history.weights.shape[:2]
+        # A history's weight of each category: one place for each query, half-life and category.
+        place = np.arange(queries * half_lives).reshape(queries, half_lives, 1, 1) * self._category_count
+        place = place + of_history[:, None]
+        weight = history.weights[..., None] * share[:, None]
+        mean = np.bincount(place.ravel(), weight.ravel(), queries * half_lives * self._category_count)
+        mean = mean.reshape(queries, half_lives, -1).swapaxes(1, 2)
+        of_candidates = mean[np.arange(queries)[:, None, None], self.categories[candidates]]
+        shared: Floats = np.einsum("ncgh,ncg->nch", of_candidates, self._category_share[candidates]).astype(np.float32)
+        return shared
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What has to be kept."""
@@ -114,11 +129,3 @@ class Pairs:
         if categories.min(initial=0) < PADDING:
             raise FormError(f"categories: must be at least {PADDING}. Received: {categories.min()}")
         return cls(facts, categories, tastes, list(settings["half_lives"]), int(settings["longest"]))
-
-
-def _membership(categories: Ints) -> sparse.csr_array:
-    row, column = np.nonzero(categories != PADDING)
-    count = np.bincount(row, minlength=len(categories))
-    weight = (1.0 / np.sqrt(count[row])).astype(np.float32)
-    shape = (len(categories), int(categories.max(initial=PADDING)) + 1)
-    return sparse.coo_array((weight, (row, categories[row, column])), shape).tocsr()

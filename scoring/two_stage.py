@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset.query import Floats, Longs, Queries
-from scoring.blend import Blend
+from scoring.blend import Blend, standardized
 from scoring.cross_network import CrossNetwork
+from scoring.fading import Fading
 from scoring.forms import Form, FormError
 from scoring.kinds import SIMPLE
 from scoring.pairs import Pairs
@@ -36,6 +37,8 @@ class Shortlist:
     """[n, c] candidates, best first, NOBODY where there are fewer."""
     numbers: Floats
     """[n, c, width] see `scoring.pairs`; of no meaning where there is NOBODY."""
+    history: Fading
+    """Of the n queries."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,11 @@ class Retrieval:
 
     def ask(self, queries: Queries) -> tuple[Shortlist, Floats]:
         """The shortlist, and the retrieval's scores [n, items]."""
-        parts = [part.scores(queries) for part in self.parts]
-        scores = self.form.total(queries, parts) if isinstance(self.form, Blend) else self.form.scores(queries)
-        items = self._best(queries, scores)
-        return Shortlist(items, self.pairs.numbers(queries, np.maximum(items, 0), scores, parts)), scores
+        parts = [standardized(part.scores(queries)) for part in self.parts]
+        scores = self.form.weighted(queries, parts) if isinstance(self.form, Blend) else self.form.scores(queries)
+        items, history = self._best(queries, scores), self.pairs.history(queries)
+        numbers = self.pairs.numbers(queries, history, np.maximum(items, 0), scores, parts)
+        return Shortlist(items, numbers, history), scores
 
     def _best(self, queries: Queries, scores: Floats) -> Longs:
         """[n, c] lower index first among equals."""
@@ -96,9 +100,7 @@ class TwoStage:
 
     def _scores(self, queries: Queries) -> Floats:
         listed, retrieved = self.retrieval.ask(queries)
-        pairs = self.retrieval.pairs
-        summary = pairs.summary(queries, pairs.half_lives[0])
-        ranked = self.ranker.scores(listed.numbers, np.maximum(listed.items, 0), summary)
+        ranked = self.ranker.scores(listed.numbers, np.maximum(listed.items, 0), listed.history)
         return lifted(retrieved, listed.items, ranked)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:

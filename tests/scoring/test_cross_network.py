@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from scipy import sparse
 
 from scoring.cross_network import CLIP, CrossNetwork
+from scoring.fading import Fading
 from scoring.forms import FormError
 from tests.scoring.stages import network
 
-NOTHING = sparse.csr_array((1, 3), dtype=np.float32)
+NOTHING = Fading(np.zeros((1, 1), np.int32), np.zeros((1, 1, 1), np.float32))
 
 
 def array(*values: object) -> np.ndarray:
@@ -42,7 +42,8 @@ def test_embeddings_of_candidate_and_history_stand_beside_the_numbers() -> None:
         hidden=(np.zeros((3, 1), np.float32), array(0)),
         out=array(0, 1, 100, 0),
     )
-    history = sparse.csr_array(array([0, 0.5, 0.5]))
+    # Of two half-lives the first is read.
+    history = Fading(np.array([[2, 1]], np.int32), array([[0.5, 0.5], [1, 0]]))
     found = made.scores(array([[1], [2]]), np.array([[1, 2]]), history)
     # The number itself, the candidate's 3 or 5, and 100 times the history's mean of 3 and 5.
     assert found.tolist() == [[1 + 3 + 400, 2 + 5 + 400]]
@@ -60,7 +61,7 @@ def test_it_comes_back(embedding_dim: int) -> None:
     again = CrossNetwork.of(made.arrays(), layers=3)
     numbers = np.random.default_rng(1).normal(size=(2, 4, 5)).astype(np.float32)
     items = np.arange(8).reshape(2, 4)
-    history = sparse.csr_array(np.eye(2, 8, dtype=np.float32))
+    history = Fading(np.array([[1], [2]], np.int32), np.ones((2, 1, 1), np.float32))
     np.testing.assert_array_equal(again.scores(numbers, items, history), made.scores(numbers, items, history))
 
 

@@ -5,17 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from scoring.blend import standardized
 from scoring.forms import FormError
 from scoring.pairs import Pairs
 from tests.scoring.stages import ASKED, FACTS, ITEMS, OF_ITEMS, PAIRS, TASTES
 
 CANDIDATES = np.array([[6, 7], [5, 6], [4, 6], [3, 4]])
 SCORES = np.arange(4 * ITEMS, dtype=np.float32).reshape(4, ITEMS)
-PART = -SCORES
+PART = standardized(-SCORES)
 
 
 def numbers(pairs: Pairs = PAIRS) -> np.ndarray:
-    return pairs.numbers(ASKED, CANDIDATES, SCORES, [PART])
+    return pairs.numbers(ASKED, pairs.history(ASKED), CANDIDATES, SCORES, [PART])
 
 
 def test_there_are_as_many_as_it_says() -> None:
@@ -51,13 +52,6 @@ def test_the_history_is_summed_up_with_its_half_life() -> None:
     # A longer half-life leaves the older ones more: 2^(-age / 4).
     slower = 0.5 ** (np.array([2, 1, 0]) / 4)
     np.testing.assert_allclose(numbers()[1, :, 13], slower / slower.sum() @ TASTES[[2, 3, 4]], rtol=1e-6)
-
-
-def test_no_more_of_a_history_is_read_than_longest() -> None:
-    # User 2 took 5, 2, 5, 3, of which three are read: 3, 5, 2 with weights 4, 2, 1.
-    summary = PAIRS.summary(ASKED, 1.0).toarray()
-    np.testing.assert_allclose(summary[2] * 7, [0, 0, 1, 4, 0, 2, 0, 0], rtol=1e-6)
-    assert summary.sum(axis=1).tolist() == pytest.approx([0, 1, 1, 1])
 
 
 def test_without_a_history_it_says_nothing() -> None:

@@ -62,8 +62,7 @@ def test_whoever_is_not_on_the_shortlist_stays_behind_as_it_was(form: Blend, can
 def test_the_order_on_the_shortlist_is_the_rankers() -> None:
     made = two_stage(BLEND, candidates=4)
     listed, _ = made.retrieval.ask(ASKED)
-    summary = PAIRS.summary(ASKED, PAIRS.half_lives[0])
-    ranked = made.ranker.scores(listed.numbers, np.maximum(listed.items, 0), summary)
+    ranked = made.ranker.scores(listed.numbers, np.maximum(listed.items, 0), listed.history)
     after = order(made.scores(ASKED), allowed(ASKED))
     for row, (items, values) in enumerate(zip(listed.items, ranked, strict=True)):
         present = items != NOBODY
