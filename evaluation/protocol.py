@@ -5,13 +5,14 @@ has not taken yet is ranked, the taken one among them. No sampled negatives (Kri
 metrics for item recommendation"). Ties are broken against the model: the target stands behind every item with the same
 score, so a constant score earns nothing.
 
-A row is ranked while it lies in the processor's cache: one copy, one pass for the target's place, one to drop what
-cannot be listed. Nothing of the size of all scores is ever held but the scores of one block.
+Rows are ranked while they lie in the processor's cache, a handful at a time where the catalogue is small: one copy, one
+pass for the targets' places, one to drop what cannot be listed. Nothing of the size of all scores is ever held but the
+scores of one block.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ BLOCK_SCORES: Final = 2**23
 """Scores in one answer of a scorer, at most, as long as `BLOCK_LIMITS` allow it: 32 MB."""
 BLOCK_LIMITS: Final = (16, 256)
 """The fewest and the most queries in a block."""
+CACHED_SCORES: Final = 2**18
+"""Scores that are ranked at a time, at most, unless a single row has more: 1 MB."""
 PILES: Final = 4
 """Piles for each place of a list when the best of a row are looked for; any number gives the same lists."""
 
@@ -96,9 +99,16 @@ def top(scores: Floats, k: int) -> Ints:
     `k` is at least 1 and may exceed the number of items; the rest is filled up with -1. No score may be NaN.
     """
     lists = np.full((len(scores), k), -1, np.int32)
-    for row, listed in zip(np.ascontiguousarray(scores), lists, strict=True):
-        found = _best(row, min(k, len(row)))
-        listed[: len(found)] = np.where(np.isneginf(row[found]), -1, found)
+    found = np.flatnonzero(scores >= _floor(scores, min(k, scores.shape[1])))
+    values = scores.ravel()[found]
+    found, values = found[values > -np.inf], values[values > -np.inf]
+    row, item = np.divmod(found, scores.shape[1])
+    # Both sorts are stable, so equals stay as they were found: lower index first.
+    order = np.lexsort((-values, row))
+    row, item = row[order], item[order]
+    place = np.arange(len(row)) - np.searchsorted(row, row)
+    listed = place < k
+    lists[row[listed], place[listed]] = item[listed]
     return lists
 
 
@@ -109,18 +119,17 @@ def _chunks(total: int, size: int) -> Iterator[slice]:
 def _rank_chunk(scorer: Scorer, queries: Queries, catalogue: npt.NDArray[np.bool_], k: int) -> tuple[Longs, Ints]:
     """Places [n] and lists [n, k] of a chunk that begins where a block begins."""
     ranks, lists = np.empty(len(queries), np.int64), np.empty((len(queries), k), np.int32)
-    outside, flags = np.flatnonzero(~catalogue), np.empty(len(catalogue), np.bool_)
-    bounds, seen = np.concatenate([[0], np.cumsum(queries.end)]), queries.seen()[1]
+    bounds, seen = np.concatenate([[0], np.cumsum(queries.end)]), queries.seen()
     for block in _chunks(len(queries), block_size(len(catalogue))):
         scores = _scores(scorer, queries[block], len(catalogue))
-        row = np.empty(len(catalogue), scores.dtype)
-        for query, answer in enumerate(scores, block.start):
-            np.copyto(row, answer)
-            row[outside] = -np.inf
-            _refuse_infinite(row, flags, len(catalogue) - len(outside))
-            row[seen[bounds[query] : bounds[query + 1]]] = -np.inf
-            ranks[query] = _place(row, queries.target[query], flags)
-            lists[query] = top(row[None], k)[0]
+        for part in _chunks(len(scores), max(CACHED_SCORES // len(catalogue), 1)):
+            some = slice(block.start + part.start, block.start + part.stop)
+            taken = slice(bounds[some.start], bounds[some.stop])
+            rows = scores[part].copy()
+            rows[:, ~catalogue] = -np.inf
+            _refuse_infinite(rows, catalogue)
+            rows[seen[0][taken] - some.start, seen[1][taken]] = -np.inf
+            ranks[some], lists[some] = _places(rows, queries.target[some]), top(rows, k)
     return ranks, lists
 
 
@@ -134,46 +143,30 @@ def _scores(scorer: Scorer, queries: Queries, num_items: int) -> Floats:
     return np.ascontiguousarray(scores[: len(queries)], np.result_type(scores, np.float32))
 
 
-def _refuse_infinite(row: Floats, flags: npt.NDArray[np.bool_], candidates: int) -> None:
-    finite = np.count_nonzero(np.isfinite(row, out=flags))
-    if finite != candidates:
+def _refuse_infinite(rows: Floats, catalogue: npt.NDArray[np.bool_]) -> None:
+    wanted = len(rows) * np.count_nonzero(catalogue)
+    finite = np.count_nonzero(np.isfinite(rows))
+    if finite != wanted:
         raise ScoreError(
-            f"scores must be finite for every item of the catalogue. Received: {candidates - finite} of {candidates} "
-            "values not finite"
+            f"scores must be finite for every item of the catalogue. Received: {wanted - finite} of {wanted} values "
+            "not finite"
         )
 
 
-def _place(row: Floats, target: np.int32, flags: npt.NDArray[np.bool_]) -> int:
-    """How many items stand before the target or level with it, itself included; MISS when it is no candidate."""
-    if np.isneginf(row[target]):
-        return MISS
-    return int(np.count_nonzero(np.greater_equal(row, row[target], out=flags)))
+def _places(rows: Floats, target: Ints) -> Longs:
+    """[n] how many items stand before the target or level with it, itself included; MISS when it is no candidate."""
+    score = rows[np.arange(len(rows)), target][:, None]
+    return np.where(np.isneginf(score[:, 0]), MISS, np.count_nonzero(rows >= score, axis=1))
 
 
-def _best(row: Floats, width: int) -> Longs:
-    """[width] indices of the highest values of a row, best first, lower index first among equals."""
-    found = np.flatnonzero(row >= _floor(row, width))
-    values = row[found]
-    if len(found) > width:
-        border = np.partition(values, -width)[-width]
-        above, level = np.flatnonzero(values > border), np.flatnonzero(values == border)
-        # Everything above the last value that still fits, and the first of those equal to it: a partition alone picks
-        # any of the equals.
-        kept = np.sort(np.concatenate([above, level[: width - len(above)]]))
-        found, values = found[kept], values[kept]
-    best: Longs = found[np.argsort(-values, kind="stable")]
-    return best
+def _floor(scores: Floats, width: int) -> Floats:
+    """[n, 1] a value that at least `width` of a row reach, and few more where the values differ.
 
-
-def _floor(row: Floats, width: int) -> np.floating[Any]:
-    """A value that at least `width` of the row reach, and few more where the values differ.
-
-    The row is dealt out to piles like cards; the best of `width` piles are `width` different items of the row, so that
+    A row is dealt out to piles like cards; the best of `width` piles are `width` different items of the row, so that
     the least of these reaches far into the row at the cost of one maximum for each item.
     """
-    piles = PILES * width
-    if len(row) < 2 * piles:
-        return row.dtype.type(-np.inf)
-    best = row[: len(row) // piles * piles].reshape(-1, piles).max(axis=0)
-    least: np.floating[Any] = np.partition(best, -width)[-width]
-    return least
+    piles, items = PILES * width, scores.shape[1]
+    if items < 2 * piles:
+        return np.full((len(scores), 1), -np.inf, scores.dtype)
+    best = scores[:, : items // piles * piles].reshape(len(scores), -1, piles).max(axis=1)
+    return np.partition(best, -width, axis=1)[:, -width, None]

@@ -2,8 +2,12 @@
 
 import logging
 import os
+from typing import Final
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it reports every temporary file that a conversion writes
+
+LAYER_SCOPE: Final = "podium"
+"""What Keras registers our layers under."""

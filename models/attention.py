@@ -14,7 +14,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from dataset.vocabulary import PADDING
-from models.towers import LAYER_SCOPE
+from models import LAYER_SCOPE
 
 MASKED = -1e9
 TIME_UNIT = 60.0

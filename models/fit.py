@@ -89,6 +89,8 @@ def fit(
         DivergedError: the loss became NaN or infinite, at the step where it did, or a weight, at the end of the epoch.
     """
     model.compile(optimizer=optimizer)
+    # Its variables are there before the step is traced, or TensorFlow would trace it twice.
+    model.optimizer.build(model.trainable_variables)
     kept = _Kept()
     best, best_weights = Fit(epochs=0, metric=-math.inf), model.get_weights()
     with tqdm(total=epochs, desc=label, unit="epoch", leave=False) as progress:

@@ -21,6 +21,7 @@ import tensorflow_recommenders as tfrs
 import tf_keras as keras
 
 from dataset.query import Floats
+from models.dropout import Dropout
 from models.towers import item_embedding
 from scoring.cross_network import CLIP, CrossNetwork
 
@@ -123,7 +124,7 @@ def network(shape: RankerShape, mean: Floats, scale: Floats) -> keras.Model:
         cross = tfrs.layers.dcn.Cross(kernel_initializer=small, kernel_regularizer=decay, name=f"cross_{layer}")
         crossed = cross(first, crossed)
     hidden = keras.layers.Dense(shape.units, activation="relu", kernel_regularizer=decay, name="hidden")(crossed)
-    both = keras.layers.Concatenate()([crossed, keras.layers.Dropout(shape.dropout)(hidden)])
+    both = keras.layers.Concatenate()([crossed, Dropout(shape.dropout)(hidden)])
     out = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", kernel_regularizer=decay, name="out")(both)
     weight = keras.layers.Dense(1, kernel_regularizer=decay, name="rate")(both)
     taken = standard[..., 0] + out[..., 0]

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from dataset.vocabulary import PADDING
-from models.towers import LAYER_SCOPE
+from models import LAYER_SCOPE
 
 CELLS = {"gru": keras.layers.GRUCell, "lstm": keras.layers.LSTMCell}
 

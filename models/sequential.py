@@ -24,12 +24,13 @@ from dataset.batches import CandidateFeatures
 from dataset.features import ItemFeatures
 from dataset.query import CONTEXT, Floats, Queries
 from dataset.vocabulary import OOV, PADDING
-from models import device, sequence_data
+from models import LAYER_SCOPE, device, sequence_data
 from models.architecture import SequenceArchitecture
 from models.attention import MASKED, CausalAttention, Visibility
+from models.dropout import Dropout
 from models.fit import Data
 from models.recurrent import Recurrent
-from models.towers import LAYER_SCOPE, MaskedMean, item_embedding
+from models.towers import MaskedMean, item_embedding
 
 
 @keras.utils.register_keras_serializable(LAYER_SCOPE)
@@ -50,7 +51,7 @@ def query_tower(architecture: SequenceArchitecture, embedding: keras.layers.Embe
     age = keras.Input((None,), dtype=tf.int32, name="age")
     at = keras.Input((), dtype=tf.int32, name="at")
     context = keras.Input((len(CONTEXT),), dtype=tf.float32, name="context")
-    embedded = keras.layers.Dropout(architecture.dropout)(embedding(history))
+    embedded = Dropout(architecture.dropout)(embedding(history))
     if architecture.encoder == "transformer":
         states = _transformer(architecture, embedded, history, age)
     else:
@@ -73,20 +74,20 @@ def _transformer(architecture: SequenceArchitecture, x: tf.Tensor, history: tf.T
             architecture.half_lives, architecture.history_length, architecture.timed, name=f"attention_{block}"
         )([query, key, value, *seen])
         attention = keras.layers.Dense(width, name=f"attention_out_{block}")(attention)
-        x = keras.layers.Add()([x, keras.layers.Dropout(dropout)(attention)])
+        x = keras.layers.Add()([x, Dropout(dropout)(attention)])
         normed = keras.layers.LayerNormalization(epsilon=1e-6, name=f"forward_norm_{block}")(x)
         hidden = keras.layers.Dense(width * architecture.forward_factor, activation="gelu", name=f"forward_{block}")(
             normed
         )
-        hidden = keras.layers.Dense(width, name=f"forward_out_{block}")(keras.layers.Dropout(dropout)(hidden))
-        x = keras.layers.Add()([x, keras.layers.Dropout(dropout)(hidden)])
+        hidden = keras.layers.Dense(width, name=f"forward_out_{block}")(Dropout(dropout)(hidden))
+        x = keras.layers.Add()([x, Dropout(dropout)(hidden)])
     return keras.layers.LayerNormalization(epsilon=1e-6, name="last_norm")(x)
 
 
 def _recurrent(architecture: SequenceArchitecture, x: tf.Tensor, history: tf.Tensor) -> tf.Tensor:
     for block in range(architecture.blocks):
         x = Recurrent(architecture.encoder, architecture.embedding_dim, name=f"recurrent_{block}")([x, history])
-        x = keras.layers.Dropout(architecture.dropout)(x)
+        x = Dropout(architecture.dropout)(x)
     return keras.layers.LayerNormalization(epsilon=1e-6, name="last_norm")(x)
 
 
@@ -94,7 +95,7 @@ def _head(architecture: SequenceArchitecture, state: tf.Tensor, context: tf.Tens
     """[m, d + w]: the query's direction at length 1 / temperature, and the weights of the trends."""
     both = keras.layers.Concatenate()([state, context])
     hidden = keras.layers.Dense(architecture.head_units, activation="relu", name="head_hidden")(both)
-    dropped = keras.layers.Dropout(architecture.dropout)(hidden)
+    dropped = Dropout(architecture.dropout)(hidden)
     # Starts at zero, so that it is the encoder's state alone at first.
     correction = keras.layers.Dense(architecture.embedding_dim, kernel_initializer="zeros", name="head_out")(dropped)
     vector = keras.layers.Add()([state, correction])

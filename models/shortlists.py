@@ -109,9 +109,11 @@ def shortlists(retrieval: Retrieval, queries: Queries, weight: Floats) -> Shortl
     asked, taken = np.empty(len(queries), np.int64), np.empty(len(queries), np.int32)
     kept = 0
     for start in range(0, len(queries), CHUNK):
-        some = queries[start : start + CHUNK]
+        # Filled up with the last one: BLAS picks its kernel by the shape of a product, and another rounds another way,
+        # so that a list would depend on how many are asked after it.
+        some = queries[np.minimum(np.arange(start, start + CHUNK), len(queries) - 1)]
         listed, _ = retrieval.ask(some)
-        row, place = np.nonzero(listed.items == some.target[:, None])
+        row, place = np.nonzero((listed.items == some.target[:, None])[: len(queries) - start])
         new = slice(kept, kept + len(row))
         items[new], numbers[new] = listed.items[row], listed.numbers[row]
         asked[new], taken[new] = start + row, place

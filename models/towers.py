@@ -19,9 +19,9 @@ import tf_keras as keras
 
 from dataset.query import CONTEXT
 from dataset.vocabulary import PADDING
+from models import LAYER_SCOPE
 from models.architecture import Architecture
-
-LAYER_SCOPE = "podium"
+from models.dropout import Dropout
 
 
 @keras.utils.register_keras_serializable(LAYER_SCOPE)
@@ -92,12 +92,12 @@ def query_tower(architecture: Architecture, embedding: keras.layers.Embedding) -
     """(history int32 [b, L] newest first, context float32 [b, 4]) -> unit vectors float32 [b, d]."""
     history = keras.Input((architecture.history_length,), dtype=tf.int32, name="history")
     context = keras.Input((len(CONTEXT),), dtype=tf.float32, name="context")
-    embedded = keras.layers.Dropout(architecture.dropout)(embedding(history))
+    embedded = Dropout(architecture.dropout)(embedding(history))
     pooled = RecencyPooling(architecture.half_lives, name="recency_pooling")([embedded, history])
     hidden = keras.layers.Concatenate()([pooled, context])
     for depth, units in enumerate(architecture.hidden_units):
         hidden = keras.layers.Dense(units, activation="relu", name=f"query_hidden_{depth}")(hidden)
-        hidden = keras.layers.Dropout(architecture.dropout)(hidden)
+        hidden = Dropout(architecture.dropout)(hidden)
     vector = keras.layers.Add()(
         [
             keras.layers.Dense(architecture.embedding_dim, name="query_projection")(hidden),

@@ -32,8 +32,7 @@ def fading(queries: Queries, half_lives: Sequence[float], longest: int) -> Fadin
         half_lives: h of them, in positions.
         longest: positions that are read.
     """
-    # No longer than the longest history at hand: most are short.
-    items = queries.history(int(min(longest, max(queries.end.max(initial=0), 1))))
+    items = queries.history(longest)
     fade = 0.5 ** (np.arange(items.shape[1]) / np.array(half_lives)[:, None])
     weights = fade * (items != PADDING)[:, None]
     total = weights.sum(axis=-1, keepdims=True)

@@ -286,8 +286,8 @@ def contender(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 def close(one: Floats, other: Floats) -> None:
-    """Equal up to the order of float32 sums."""
-    np.testing.assert_allclose(one, other, rtol=1e-5, atol=2e-6)
+    """Equal up to the order of float32 sums, of scores up to about 10 that may all but cancel out."""
+    np.testing.assert_allclose(one, other, rtol=1e-5, atol=5e-6)
 
 
 def ndcg(scorer: Scorer, world: Toy) -> float:

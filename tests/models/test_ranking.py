@@ -9,6 +9,7 @@ import tf_keras as keras
 
 from models import device
 from models.ranking import Ranker, exported
+from scoring.fading import Fading
 from scoring.pairs import Pairs
 from tests.models.rankable import CANDIDATES, RETRIEVAL, lists, shape
 
@@ -44,8 +45,7 @@ def test_numpy_says_what_keras_says(embedding_dim: int) -> None:
     model = moved(ranker(embedding_dim=embedding_dim))
     ours = np.asarray(model.logits(batch())[0])
     # The same queries: of users whose first item is the history.
-    history = np.zeros((16, len(RETRIEVAL.catalogue)), np.float32)
-    history[np.arange(16), SOME.history[:, 0]] = 1
+    history = Fading(SOME.history[:, :1], np.ones((16, 1, 1), np.float32))
     served = exported(model).scores(SOME.numbers, SOME.items, history)
     np.testing.assert_allclose(served, ours, rtol=1e-5, atol=1e-5 * np.abs(ours).max())
     # The control: other weights say something else.
