@@ -1,10 +1,11 @@
 """The contestants of the compression tournament, each made from the float model's files and never from its memory.
 
-    float32      the parent, as it was trained
-    int8         the parent, weights and item table in 8 bits
-    control      the parent, trained on for as long as the pruned one, not pruned: what the extra epochs alone do
-    pruned       trained on while its smallest Dense weights go
-    pruned-int8  both
+    float32       the parent, as it was trained
+    int8          the parent, weights and item table in 8 bits
+    float16-int8  the parent, weights in 16 bits and item table in 8
+    control       the parent, trained on for as long as the pruned one, not pruned: what the extra epochs alone do
+    pruned        trained on while its smallest Dense weights go
+    pruned-int8   pruned, weights and item table in 8 bits
 
 Each fit, selection and final, has its own; `tasks.compress` says what either is for.
 """
@@ -17,6 +18,7 @@ import numpy as np
 import tf_keras as keras
 
 from models import pruning, stored
+from models.export import Precision
 from models.fit import Data, fit
 from models.stored import Retriever
 from models.variants import CONTROL, PARENT, NotCompressedError
@@ -32,7 +34,7 @@ class Contestant:
 
     name: str
     model: Retriever
-    quantize: bool
+    precision: Precision
     sparsity: float
     """Share of zeros in the Dense kernels, 0..1, as counted."""
     trained_on: bool
@@ -78,11 +80,17 @@ def contestants(
     _refuse_dense("pruned", pruning.sparsity(pruned), sparsity)
     if any(not np.array_equal(before[name], value) for name, value in stored.weights(parent).items()):
         raise BaselineMovedError(f"{folder}: a contestant shares weights with the float model")
-    made = [(PARENT, parent, False), ("int8", parent, True), (CONTROL, control, False)]
-    made += [("pruned", pruned, False), ("pruned-int8", pruned, True)]
+    made = [
+        (PARENT, parent, Precision.FLOAT32),
+        ("int8", parent, Precision.INT8),
+        ("float16-int8", parent, Precision.FLOAT16),
+        (CONTROL, control, Precision.FLOAT32),
+        ("pruned", pruned, Precision.FLOAT32),
+        ("pruned-int8", pruned, Precision.INT8),
+    ]
     return [
-        Contestant(name, model, quantize, pruning.sparsity(model), trained_on=model is not parent)
-        for name, model, quantize in made
+        Contestant(name, model, precision, pruning.sparsity(model), trained_on=model is not parent)
+        for name, model, precision in made
     ]
 
 

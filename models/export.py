@@ -1,6 +1,7 @@
 """From a trained model to what is served: a LiteRT query tower and a table of item vectors."""
 
 import tempfile
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +14,37 @@ from scoring.quantize import quantize_rows
 from scoring.tower import Tower
 
 
-def tower(model: Retriever, features: CandidateFeatures, *, quantize: bool) -> Tower:
+class Precision(Enum):
+    """Of the weights of a query tower; where they are not float32, the item table has 8 bits and one scale a row."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    """Widened again before they are used."""
+    INT8 = "int8"
+    """LiteRT dynamic range: what a dense layer reads is rounded to 8 bits as well."""
+
+
+def tower(model: Retriever, features: CandidateFeatures, precision: Precision) -> Tower:
     """The form in which a model is examined and served.
 
     Args:
         model: the trained model.
         features: all items at the freeze.
-        quantize: int8 weights in the tower (LiteRT dynamic range) and an int8 item table with one scale a row.
+        precision: of the tower and of the item table.
     """
     vectors = model.item_vectors(features)
-    table, scales = quantize_rows(vectors) if quantize else (vectors, None)
-    flatbuffer = np.frombuffer(convert(model, quantize=quantize), np.uint8)
+    table, scales = (vectors, None) if precision is Precision.FLOAT32 else quantize_rows(vectors)
+    flatbuffer = np.frombuffer(convert(model, precision), np.uint8)
     return Tower(flatbuffer, table, scales, model.architecture.history_length)
 
 
-def convert(model: Retriever, *, quantize: bool) -> bytes:
+def convert(model: Retriever, precision: Precision) -> bytes:
     """The query tower as a LiteRT flatbuffer, its inputs named as in `Queries.inputs`, the batch size left open."""
     converter = tf.lite.TFLiteConverter.from_keras_model(model.served())
-    if quantize:
+    if precision is not Precision.FLOAT32:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision is Precision.FLOAT16:
+        converter.target_spec.supported_types = [tf.float16]
     flatbuffer: bytes = converter.convert()
     return flatbuffer
 

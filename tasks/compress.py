@@ -83,8 +83,7 @@ def _neural(
             learning_rate=settings.fine_tune_learning_rate,
         )
         return [
-            Entry(one.name, export.tower(one.model, items, quantize=one.quantize), one.sparsity, one.trained_on)
-            for one in made
+            Entry(one.name, export.tower(one.model, items, one.precision), one.sparsity, one.trained_on) for one in made
         ]
 
     def savedmodel_bytes() -> int:

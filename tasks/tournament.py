@@ -163,9 +163,11 @@ def _measured(folder: Path, entry: Entry, quality: dict[str, _Quality], margin: 
 
 
 def _refuse_no_ops(found: dict[str, Variant]) -> None:
-    """Each claim against the variant that makes none: int8 against float bytes, pruned against gzipped control."""
-    claims = [("int8", PARENT), ("pruned-int8", "pruned")]
-    limits = [(name, found[name].size_bytes, found[of].size_bytes // 2) for name, of in claims if name in found]
+    """Each claim against the variant that makes none: fewer bits by bytes, pruned gzipped and by the control."""
+    claims = [("int8", PARENT, 0.5), ("float16-int8", PARENT, 0.75), ("pruned-int8", "pruned", 0.5)]
+    limits = [
+        (name, found[name].size_bytes, int(found[of].size_bytes * share)) for name, of, share in claims if name in found
+    ]
     if "pruned" in found:
         limits.append(("pruned", found["pruned"].gzip_bytes, found[CONTROL].gzip_bytes - 1))
     for name, received, limit in limits:

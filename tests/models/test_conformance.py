@@ -82,7 +82,7 @@ NAMES = (
     "mult-vae",
     "blend",
     "two-stage",
-    *(f"{shape}{how}" for shape in SHAPES for how in ("", "-float32", "-int8")),
+    *(f"{shape}{how}" for shape in SHAPES for how in ("", "-float32", "-float16", "-int8")),
 )
 
 
@@ -120,10 +120,11 @@ def frozen(model: "Retriever", world: Toy) -> Scorer:
     return model.frozen(CandidateFeatures.catalogue(world.features, world.freeze))
 
 
-def exported(model: "Retriever", world: Toy, folder: Path, *, quantize: bool) -> Scorer:
+def exported(model: "Retriever", world: Toy, folder: Path, precision: str) -> Scorer:
     from models import export
 
-    form = export.tower(model, CandidateFeatures.catalogue(world.features, world.freeze), quantize=quantize)
+    items = CandidateFeatures.catalogue(world.features, world.freeze)
+    form = export.tower(model, items, export.Precision(precision))
     form_folder.write(folder, form, model="toy", name="toy", items=NUM_ITEMS, freeze=world.freeze)
     return form_folder.read(folder)[1]
 
@@ -274,14 +275,13 @@ def contender(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         return Contender(name, *(BASELINES[name](world) for world in (WORLD, WORLD, PAST)))
     if name == "two-stage":
         return Contender(name, *two_stages())
-    shape = name.removesuffix("-float32").removesuffix("-int8")
+    shape, _, precision = name.rpartition("-") if name.endswith(("32", "16", "8")) else (name, "", "")
     made = [(model, PAST if label == "past" else WORLD) for label, model in trained(shape).items()]
     if name == shape:
         return Contender(name, *(frozen(model, world) for model, world in made))
-    folder, quantize = tmp_path_factory.mktemp(name), name.endswith("-int8")
+    folder = tmp_path_factory.mktemp(name)
     return Contender(
-        name,
-        *(exported(model, world, folder / str(row), quantize=quantize) for row, (model, world) in enumerate(made)),
+        name, *(exported(model, world, folder / str(row), precision) for row, (model, world) in enumerate(made))
     )
 
 
@@ -365,11 +365,13 @@ def test_the_exported_model_says_what_the_trained_one_says(shape: str, tmp_path:
     model = trained(shape)["world"]
     ours = frozen(model, WORLD).scores(WORLD.test)
     scale = float(np.abs(ours).max())
-    for quantize, apart in ((False, 1e-5 * scale), (True, 0.05 * scale)):
-        served = exported(model, WORLD, tmp_path / str(quantize), quantize=quantize).scores(WORLD.test)
-        assert np.abs(served - ours).max() < apart
-    # Eight bits are not thirty-two: the second folder really is the quantized one.
-    assert np.abs(served - ours).max() > 1e-5 * scale
+    found = {}
+    for precision, apart in {"float32": 1e-5, "float16": 0.02, "int8": 0.05}.items():
+        served = exported(model, WORLD, tmp_path / precision, precision).scores(WORLD.test)
+        found[precision] = float(np.abs(served - ours).max()) / scale
+        assert found[precision] < apart
+    # Fewer bits are not thirty-two: the folders really are the quantized ones.
+    assert min(found["float16"], found["int8"]) > 1e-5
 
 
 def test_item_knn_finds_the_withheld_item_of_a_checkerboard() -> None:

@@ -18,8 +18,8 @@ from scoring import folder
 from tests.models import small
 device.prepare(seed=1, threads=2)
 model = stored.read(Path(sys.argv[1]))
-for name, quantize in (("float32", False), ("int8", True)):
-    form = export.tower(model, small.features(), quantize=quantize)
+for precision in export.Precision:
+    form, name = export.tower(model, small.features(), precision), precision.value
     folder.write(Path(sys.argv[2]) / name, form, model="x", name=name, items=small.SHAPE.num_items, freeze=1)
 print(digest.of_folder(Path(sys.argv[2])), export.savedmodel_bytes(model, small.features(), k=5))
 """
@@ -32,7 +32,7 @@ def model() -> Retrieval:
 
 def test_the_float_export_says_what_keras_says(model: Retrieval) -> None:
     asked = small.queries()
-    tower: Tower = export.tower(model, small.features(), quantize=False)
+    tower: Tower = export.tower(model, small.features(), export.Precision.FLOAT32)
     assert np.allclose(tower.query_vectors(asked), model.query_vectors(asked), atol=1e-5)
     expected = model.query_vectors(asked) @ model.item_vectors(small.features()).T
     assert np.allclose(tower.scores(asked), expected, atol=1e-5)
