@@ -145,7 +145,7 @@ def _run(peer: Peer, order: Order, given: Path, kept: Path, asked: tuple[Queries
             done = subprocess.run(
                 _command(peer, order, python, given, out),
                 cwd=scratch,  # some libraries leave logs where they are started
-                env=os.environ | _limits(order.threads),
+                env=os.environ | limits(order.threads),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -168,7 +168,8 @@ def _command(peer: Peer, order: Order, python: Path, given: Path, out: Path) -> 
     return [str(python), script, str(given.resolve()), str(out.resolve()), "--settings", settings, *options]
 
 
-def _limits(threads: int) -> Mapping[str, str]:
+def limits(threads: int) -> Mapping[str, str]:
+    """Environment variables that hold a peer to so many threads, without a GPU, the same each time."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     quiet = {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONHASHSEED": "0"}
     return {**dict.fromkeys(names, str(threads)), **quiet}

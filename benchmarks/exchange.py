@@ -14,6 +14,8 @@ Each query stands for itself: what a later query of the same user shows in its h
 for a model that is frozen. Where a target stands is read off the lists, here.
 """
 
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,8 +26,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import digest
 import durable
 from dataset.query import Ints, Longs, Queries, Timelines
+from dataset.world import Fold
 
 Protocol = Literal["temporal", "leave-one-out"]
 Catalogue = npt.NDArray[np.bool_]
@@ -140,6 +144,18 @@ def _refuse_moments(known: Timelines, queries: Queries) -> None:
     if len(late):
         user = queries.user[row[late[0]]]
         raise LeakError(f"histories must end before the query's moment. Received: user {user}, item at or after it")
+
+
+def kept(cache: Path, fold: Fold, length: int, *, reveal: bool) -> Path:
+    """A fold of the temporal protocol as a folder below `cache`, named by its digest; see `write`."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        made = Path(scratch) / "given"
+        write(made, fold.known, fold.ask, fold.catalogue, length, protocol="temporal", reveal=reveal)
+        place = cache / digest.of_folder(made)[:32]
+        if not place.exists():
+            shutil.move(made, place)
+    return place
 
 
 def read(folder: Path, queries: Queries, catalogue: Catalogue, length: int) -> Lists:

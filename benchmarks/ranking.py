@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.results import FOLDER, Result, write
+from benchmarks.runs import peak_bytes
 from dataset.query import Floats, Queries, Timelines
 from evaluation import protocol
 from evaluation.protocol import MISS, Ranking, Scorer
@@ -87,10 +87,8 @@ def measure(subject: str, queries: int, items: int) -> Run:
     start = time.perf_counter()
     found = ways[subject](scorer, asked, np.arange(items) > 1)
     seconds = time.perf_counter() - start
-    # Of this program alone; rusage would count what the process that started it had in memory.
-    peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
     answer = hashlib.sha256(found.rank.tobytes() + found.lists.tobytes()).hexdigest()
-    return Run(seconds, int(peak) * 1024 / 1e6, answer)
+    return Run(seconds, peak_bytes() / 1e6, answer)
 
 
 def full_argsort(scorer: Scorer, queries: Queries, catalogue: npt.NDArray[np.bool_]) -> Ranking:

@@ -59,6 +59,11 @@ def run_stages(file: Path, folders: Sequence[Path], seeds: Sequence[int], stages
                 progress.update()
 
 
+def peak_bytes() -> int:
+    """Most resident memory of this program so far; rusage would count what the process that started it had."""
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+
+
 def _once(file: Path, folder: Path, seed: int, step: tuple[str, ...]) -> None:
     """A mark says that a step has ended, since one that was killed leaves files as well."""
     mark = folder / f"{'-'.join(step)}.done"

@@ -10,9 +10,7 @@ Every run is kept under .cache until what it depends on changes: an interrupted 
 """
 
 import argparse
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,6 @@ import numpy as np
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-import digest
 import params
 from benchmarks import attempt, exchange, picture, quality
 from benchmarks.attempt import Order, Peer, PeerError
@@ -162,7 +159,10 @@ def _run(
     chosen: Mapping[str, Peer], world: World, mode: Mode, threads: int
 ) -> tuple[dict[str, list[Lists]], dict[str, PeerError]]:
     """Each peer's answers to the test, or why there are none."""
-    validation, test = (_given(fold, reveal=fold.name == "selection") for fold in (world.selection, world.final))
+    validation, test = (
+        exchange.kept(CACHE / "given", fold, LENGTH, reveal=fold.name == "selection")
+        for fold in (world.selection, world.final)
+    )
     found: dict[str, list[Lists]] = {}
     failed: dict[str, PeerError] = {}
     runs = sum(len(peer.candidates[: mode.candidates]) + len(mode.seeds) for peer in chosen.values())
@@ -207,18 +207,6 @@ def _peer(
 
 def _ndcg(lists: Lists, fold: Fold) -> float:
     return float(accuracy(lists.rank(fold.ask.target), [10])[quality.PRIMARY].mean())
-
-
-def _given(fold: Fold, *, reveal: bool) -> Path:
-    """The exchange folder of a fold, named by its digest."""
-    (CACHE / "given").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-        made = Path(scratch) / "given"
-        exchange.write(made, fold.known, fold.ask, fold.catalogue, LENGTH, protocol="temporal", reveal=reveal)
-        kept = CACHE / "given" / digest.of_folder(made)[:32]
-        if not kept.exists():
-            shutil.move(made, kept)
-    return kept
 
 
 if __name__ == "__main__":
