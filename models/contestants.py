@@ -2,7 +2,7 @@
 
     float32       the parent, as it was trained
     int8          the parent, weights and item table in 8 bits
-    float16-int8  the parent, weights in 16 bits and item table in 8
+    float16-int8  the parent, dense weights in 16 bits, embedding and item table in 8
     control       the parent, trained on for as long as the pruned one, not pruned: what the extra epochs alone do
     pruned        trained on while its smallest Dense weights go
     pruned-int8   pruned, weights and item table in 8 bits

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from dataset.batches import CandidateFeatures
+from models.eight_bits import with_eight_bits
 from models.stored import Retriever
 from scoring.quantize import quantize_rows
 from scoring.tower import Tower
@@ -19,7 +20,7 @@ class Precision(Enum):
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
-    """Widened again before they are used."""
+    """Widened again before they are used; the history's embedding has 8 bits and one scale a row."""
     INT8 = "int8"
     """LiteRT dynamic range: what a dense layer reads is rounded to 8 bits as well."""
 
@@ -40,7 +41,8 @@ def tower(model: Retriever, features: CandidateFeatures, precision: Precision) -
 
 def convert(model: Retriever, precision: Precision) -> bytes:
     """The query tower as a LiteRT flatbuffer, its inputs named as in `Queries.inputs`, the batch size left open."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(model.served())
+    shrunk = model.with_query(with_eight_bits(model.query)) if precision is Precision.FLOAT16 else model
+    converter = tf.lite.TFLiteConverter.from_keras_model(shrunk.served())
     if precision is not Precision.FLOAT32:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision is Precision.FLOAT16:

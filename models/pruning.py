@@ -1,7 +1,7 @@
 """Magnitude pruning of the query tower with TFMOT: the smallest weights of each Dense layer go, the rest is re-trained.
 
 Zhu and Gupta 2017, "To prune, or not to prune" (arXiv 1710.01878): sparsity rises along a cubic curve while training
-goes on. Only Dense layers are pruned; pruning embeddings costs quality (docs/compression.md has the measurement).
+goes on. Only Dense layers are pruned.
 Zeros make the compressed file smaller and not the arithmetic faster: TensorFlow has no sparse kernels for it.
 """
 
