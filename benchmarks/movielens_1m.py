@@ -5,12 +5,17 @@ user has taken. FOLDER holds the log in its exact published order, which decides
 items in one second): sequences.parquet (user, item, in each user's order), sequence_users.parquet and
 sequence_items.parquet (original ids), interactions.parquet (timestamp_filled), items.parquet (title, genres).
 
-What differs from params.yaml is a named experiment, benchmarks/experiments/movielens-1m.yaml. One seed takes hours on
-two cores; what was interrupted goes on where it was, under .cache.
+What differs from params.yaml is a named experiment, benchmarks/experiments/movielens-1m.yaml. With `--select` the model
+learns without the last two items and says after how many epochs the validation was best: that is `train.epochs` of the
+experiment. Without, it learns all but the last item for so many epochs, once a seed, and takes the test: as it was
+trained, in fewer bits, and as the mean of all seeds. A seed takes an hour on two cores; those that ended are kept under
+.cache.
 """
 
 import argparse
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -18,51 +23,110 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import yaml
 
 import digest
+import durable
 import params
 from benchmarks import runs
 from benchmarks.quality import METRICS
 from benchmarks.results import FOLDER, Result, merge
+from dataset.batches import CandidateFeatures
 from dataset.world import World
-from evaluation import report
+from evaluation.metrics import Values
 from evaluation.significance import Bootstrap
-from models.variants import PARENT, Variants
-from tasks import steps
-from tasks.evaluate import subject
+from scoring import folder as form_folder
+from scoring.blend import Blend
+from scoring.forms import Form
+from tasks import fitting, steps
+from tasks.evaluate import examination
+from tasks.train import validation_ndcg
 
 EXPERIMENT: Final = Path("benchmarks/experiments/movielens-1m.yaml")
 CACHE: Final = Path(".cache/movielens-1m")
 DATA_STAGES: Final = ("ingest", "prepare", "split", "featurize")
-STAGES: Final = ("train", "compress", "evaluate")
+MODEL: Final = "transformer"
 COMMAND: Final = "python -m benchmarks.movielens_1m"
 LABELS: Final = ("quality", "movielens-1m", "leave-one-out")
 
 
+class Cost(msgspec.Struct):
+    """What one fit took."""
+
+    hours: float
+    epochs: int
+
+
 def main(arguments: list[str]) -> int:
-    """Runs the experiment for each seed and adds its results."""
+    """Trains the experiment for each seed and adds its results, or selects its number of epochs."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="of the log in its published order")
     parser.add_argument("--experiment", type=Path, default=EXPERIMENT, help="what differs from params.yaml")
     parser.add_argument("--seeds", default="7,8,9", help="separated by commas")
+    parser.add_argument(
+        "--select", action="store_true", help="the number of epochs, on validation, with the first seed"
+    )
+    parser.add_argument("--fit", action="store_true", help="train the first seed in this process, and no more")
     given = parser.parse_args(arguments)
     seeds = [int(seed) for seed in given.seeds.split(",")]
     home = CACHE / _name(given.folder, given.experiment)
-    file = _parameters(home, given.experiment)
-    settings = params.load(file)
-    if not (settings.paths.inbox / "items.csv").exists():
-        inbox(given.folder, settings.paths.inbox)
-    if not (settings.paths.features / "shape.json").exists():
-        for stage in DATA_STAGES:
-            steps.run(stage, settings)
-    folders = [home / str(seed) for seed in seeds]
-    runs.run_stages(file, folders, seeds, STAGES, label="movielens-1m")
-    merge(FOLDER / "quality.csv", list(results(folders, settings)))
+    settings = _prepared(home, given.folder, given.experiment)
+    if given.select:
+        select(settings, seeds[0])
+    elif given.fit:
+        fit(settings, seeds[0], home / str(seeds[0]))
+    else:
+        for seed in seeds:
+            if not (home / str(seed) / "cost.json").exists():
+                again = [str(given.folder), "--experiment", str(given.experiment), "--seeds", str(seed), "--fit"]
+                subprocess.run([sys.executable, "-m", "benchmarks.movielens_1m", *again], check=True)
+        merge(FOLDER / "quality.csv", list(results([home / str(seed) for seed in seeds], settings)))
     return 0
+
+
+def select(settings: params.Params, seed: int) -> None:
+    """Trains on all but each user's last two items until validation rises no more, and logs every epoch."""
+    from models import device
+
+    world, chosen = World.read(settings.paths.features), _chosen(settings)
+    device.prepare(seed=seed, threads=settings.train.threads)
+    then = CandidateFeatures.catalogue(world.selection_features, world.selection.freeze)
+
+    def validate(model: Any) -> float:  # noqa: ANN401  # a Retriever, which needs TensorFlow
+        found = validation_ndcg(world, model.frozen(then))
+        sys.stdout.write(f"validation ndcg_at_10 {found:.4f}\n")
+        sys.stdout.flush()
+        return found
+
+    _, best = fitting.neural(
+        "selection",
+        world,
+        world.selection,
+        chosen,
+        settings.train,
+        seed,
+        epochs=settings.train.epochs,
+        validate=validate,
+    )
+    sys.stdout.write(f"best after {best.epochs} epochs: {best.metric:.4f}\n")
+
+
+def fit(settings: params.Params, seed: int, place: Path) -> None:
+    """Trains on all but each user's last item and writes the model as it may be served, at each precision."""
+    from models import device, export
+
+    world, chosen, start = World.read(settings.paths.features), _chosen(settings), time.monotonic()
+    device.prepare(seed=seed, threads=settings.train.threads)
+    fold, epochs = world.final, settings.train.epochs
+    model, _ = fitting.neural(f"seed {seed}", world, fold, chosen, settings.train, seed, epochs=epochs, validate=None)
+    hours = (time.monotonic() - start) / 3600
+    items = CandidateFeatures.catalogue(fold.features, fold.freeze)
+    for precision in export.Precision:
+        form, name = export.tower(model, items, precision), precision.value
+        form_folder.write(place / name, form, model=MODEL, name=name, items=len(world.items), freeze=fold.freeze)
+    durable.write_json(place / "cost.json", Cost(hours, epochs))
 
 
 def inbox(folder: Path, place: Path) -> None:
@@ -91,23 +155,58 @@ def inbox(folder: Path, place: Path) -> None:
 
 
 def results(folders: list[Path], settings: params.Params) -> Iterator[Result]:
-    """Each model's float and chosen variant: the mean over seeds, and over users its interval."""
-    users = World.read(settings.paths.features).test.user
+    """Each precision: the mean over seeds, and over users its interval; and what the seeds' mean scores come to."""
+    world = World.read(settings.paths.features)
     bootstrap = Bootstrap(settings.evaluate.bootstrap_samples, settings.evaluate.confidence, settings.seed)
+    labels = {"float32": f"podium/{MODEL}"}
+    for name in sorted(path.name for path in folders[0].iterdir() if path.is_dir()):
+        forms = [form_folder.read(folder / name)[1] for folder in folders]
+        label = labels.get(name, f"podium/{MODEL}-{name}")
+        yield from _rows(label, [_per_query(form, world, settings) for form in forms], world, bootstrap)
+        size = float(_bytes(folders[0] / name))
+        yield _row(label, "bytes", size, size, size, "bytes")
+        if len(forms) > 1:
+            even = np.full((1, len(forms)), 1 / len(forms))
+            together = _per_query(Blend(forms, [0], even), world, settings)
+            yield from _rows(f"{label}, {len(forms)} seeds averaged", [together], world, bootstrap)
+    hours = [msgspec.json.decode((folder / "cost.json").read_bytes(), type=Cost).hours for folder in folders]
+    yield _row(f"podium/{MODEL}", "hours of training, a seed", float(np.mean(hours)), min(hours), max(hours), "h")
+
+
+def _per_query(form: Form, world: World, settings: params.Params) -> dict[str, Values]:
+    exam = examination(world, settings.evaluate)
+    return exam.per_query(exam.take(form))
+
+
+def _rows(label: str, found: list[dict[str, Values]], world: World, bootstrap: Bootstrap) -> Iterator[Result]:
     for metric in METRICS:
-        tables = [pq.read_table(one / "evaluation/per_query.parquet", columns=["subject", metric]) for one in folders]
-        for model in settings.models:
-            outcomes = [Variants.read(one / "variants" / model) for one in folders]
-            labels = {f"podium/{model}": [PARENT] * len(folders)}
-            if len(outcomes[0].measured) > 1:
-                labels[f"podium/{model}-chosen"] = [outcome.chosen for outcome in outcomes]
-            for label, names in labels.items():
-                values = [
-                    report.values(table, subject(model, name), metric)
-                    for table, name in zip(tables, names, strict=True)
-                ]
-                span = bootstrap.mean(np.mean(values, axis=0), users)
-                yield Result(*LABELS, label, metric, float(span.value), float(span.low), float(span.high), "1", COMMAND)
+        span = bootstrap.mean(np.mean([one[metric] for one in found], axis=0), world.test.user)
+        yield _row(label, metric, float(span.value), float(span.low), float(span.high), "1")
+
+
+def _row(subject: str, metric: str, value: float, low: float, high: float, unit: str) -> Result:
+    return Result(*LABELS, subject, metric, value, low, high, unit, COMMAND)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.name != form_folder.MANIFEST)
+
+
+def _chosen(settings: params.Params) -> params.Sequence:
+    chosen = settings.train.models[MODEL]
+    assert isinstance(chosen, params.Sequence)  # an experiment cannot change a model's family
+    return chosen
+
+
+def _prepared(home: Path, folder: Path, experiment: Path) -> params.Params:
+    """The experiment's parameters, once its features are there."""
+    settings = params.load(_parameters(home, experiment))
+    if not (settings.paths.inbox / "items.csv").exists():
+        inbox(folder, settings.paths.inbox)
+    if not (settings.paths.features / "shape.json").exists():
+        for stage in DATA_STAGES:
+            steps.run(stage, settings)
+    return settings
 
 
 def _name(folder: Path, experiment: Path) -> str:

@@ -1,13 +1,17 @@
 """The published order survives, and the experiment is a set of parameters that load."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 import params
 from benchmarks import movielens_1m
+from benchmarks.results import read
 
 
 @pytest.fixture
@@ -67,3 +71,43 @@ def test_the_experiment_changes_what_it_says_and_nothing_else(tmp_path: Path) ->
     assert isinstance(ours, params.Sequence)
     assert isinstance(theirs, params.Sequence)
     assert (ours.embedding_dim, ours.blocks) == (128, theirs.blocks)
+
+
+def test_each_seed_takes_the_test_and_all_of_them_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command itself, on a circle of items that everybody walks along."""
+    published(tmp_path / "published")
+    small: dict[str, Any] = yaml.safe_load(movielens_1m.EXPERIMENT.read_text())
+    small["featurize"]["history_length"] = 10
+    small["train"]["epochs"] = 1
+    small["train"]["models"]["transformer"] |= {"embedding_dim": 8, "stride": 10, "head_units": 4, "average": 0.0}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
+    for name in ("params.yaml", "uv.lock"):
+        shutil.copy(name, tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    monkeypatch.chdir(tmp_path)
+    assert movielens_1m.main(["published", "--experiment", "small.yaml", "--seeds", "7,8"]) == 0
+    found = {(one.subject, one.metric): one for one in read(Path("docs/results/quality.csv"))}
+    names = ["transformer", "transformer-float16", "transformer-int8"]
+    subjects = {f"podium/{name}{how}" for name in names for how in ("", ", 2 seeds averaged")}
+    assert {subject for subject, metric in found if metric == "ndcg_at_10"} == subjects
+    for subject in subjects:
+        value = found[subject, "recall_at_10"]
+        assert 0 <= value.low <= value.value <= value.high <= 1
+    assert found["podium/transformer-int8", "bytes"].value < found["podium/transformer", "bytes"].value
+    before = {path: path.stat().st_mtime_ns for path in Path(".cache").rglob("cost.json")}
+    assert len(before) == 2
+    movielens_1m.main(["published", "--experiment", "small.yaml", "--seeds", "7,8"])
+    assert {path: path.stat().st_mtime_ns for path in Path(".cache").rglob("cost.json")} == before
+
+
+def published(folder: Path) -> None:
+    """40 users, each of whom takes 8 of 20 items, one after the other along the circle."""
+    folder.mkdir()
+    users, items = np.repeat(np.arange(40), 8), (np.repeat(np.arange(40) * 7, 8) + np.tile(np.arange(8), 40)) % 20
+    pd.DataFrame({"user": users, "item": items}).to_parquet(folder / "sequences.parquet")
+    pd.DataFrame({"user": range(40), "user_id": range(1, 41)}).to_parquet(folder / "sequence_users.parquet")
+    pd.DataFrame({"item": range(20), "item_id": range(1, 21)}).to_parquet(folder / "sequence_items.parquet")
+    times = {"user_id": users + 1, "item_id": items + 1, "timestamp_filled": 1_000_000_000 + np.tile(np.arange(8), 40)}
+    pd.DataFrame(times).to_parquet(folder / "interactions.parquet")
+    titles = {"item_id": range(1, 21), "title": [f"No {item} (1999)" for item in range(1, 21)], "genres": "Drama"}
+    pd.DataFrame(titles).to_parquet(folder / "items.parquet")
