@@ -43,15 +43,13 @@ class Pairs:
     """Positions of a history that are read."""
     _category_share: Floats = field(init=False, repr=False, compare=False)
     """[items, c] what a category is of its item, rows of length 1 or zeros; 0 for PADDING."""
+    _category_count: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         present = self.categories != PADDING
         share = present / np.sqrt(np.maximum(present.sum(axis=1, keepdims=True), 1))
         object.__setattr__(self, "_category_share", share.astype(np.float32))
-
-    @property
-    def _category_count(self) -> int:
-        return int(self.categories.max(initial=PADDING)) + 1
+        object.__setattr__(self, "_category_count", int(self.categories.max(initial=PADDING)) + 1)
 
     def width(self, parts: int) -> int:
         """Numbers of a pair where retrieval has so many parts."""
