@@ -70,6 +70,8 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--fit", action="store_true", help="train the first seed in this process, and no more")
     given = parser.parse_args(arguments)
+    if not (given.folder / "sequences.parquet").is_file():
+        parser.error(f"FOLDER must hold the log in its published order, sequences.parquet. Received: {given.folder}")
     seeds = [int(seed) for seed in given.seeds.split(",")]
     home = CACHE / _name(given.folder, given.experiment)
     settings = _prepared(home, given.folder, given.experiment)

@@ -73,6 +73,13 @@ def test_the_experiment_changes_what_it_says_and_nothing_else(tmp_path: Path) ->
     assert (ours.embedding_dim, ours.blocks) == (128, theirs.blocks)
 
 
+def test_a_folder_without_the_log_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        movielens_1m.main([str(tmp_path)])
+    assert stopped.value.code == 2
+    assert f"sequences.parquet. Received: {tmp_path}" in capsys.readouterr().err
+
+
 def test_each_seed_takes_the_test_and_all_of_them_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command itself, on a circle of items that everybody walks along."""
     published(tmp_path / "published")
