@@ -23,6 +23,8 @@ from dataset.query import Queries
 
 SCRIPTS: Final = Path(__file__).parent / "peers"
 ROOT: Final = Path(__file__).parent.parent
+CACHE: Final = Path(".cache/peers")
+"""Environments, what peers are given, and their runs."""
 OWN: Final = "podium"
 """The environment that this process runs in."""
 PYTHON: Final = "3.11"
@@ -136,7 +138,7 @@ def _install(command: list[str]) -> None:
 
 
 def _run(peer: Peer, order: Order, given: Path, kept: Path, asked: tuple[Queries, Catalogue, int]) -> None:
-    python = environment(peer, ROOT / ".cache/peers")
+    python = environment(peer, ROOT / CACHE)
     kept.parent.mkdir(parents=True, exist_ok=True)
     log = kept.with_suffix(".log")
     with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:

@@ -8,7 +8,7 @@ sequence_items.parquet (original ids), interactions.parquet (timestamp_filled), 
 What differs from params.yaml is a named experiment, benchmarks/experiments/movielens-1m.yaml. With `--select` the model
 learns without the last two items and says after how many epochs the validation was best: that is `train.epochs` of the
 experiment. Without, it learns all but the last item for so many epochs, once a seed, and takes the test: as it was
-trained, in fewer bits, and as the mean of all seeds. A seed takes an hour on two cores; those that ended are kept under
+trained, in fewer bits, and as the mean of all seeds. A seed takes long on two cores; those that ended are kept under
 .cache.
 """
 
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> int:
 
 
 def select(settings: params.Params, seed: int) -> None:
-    """Trains on all but each user's last two items until validation rises no more, and logs every epoch."""
+    """Trains on all but each user's last two items until validation rises no more, and prints every epoch's."""
     from models import device
 
     world, chosen = World.read(settings.paths.features), _chosen(settings)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import params
 from benchmarks import attempt, exchange, picture, quality
-from benchmarks.attempt import Order, Peer, PeerError
+from benchmarks.attempt import CACHE, Order, Peer, PeerError
 from benchmarks.exchange import Lists
 from benchmarks.results import FOLDER, Result, merge, read
 from dataset.query import Floats
@@ -31,7 +31,6 @@ from evaluation import report
 from evaluation.metrics import Values, accuracy
 from evaluation.significance import Bootstrap, Interval
 
-CACHE: Final = Path(".cache/peers")
 LENGTH: Final = 100
 CUTOFFS: Final = (10, 20, 100)
 OURS: Final = ("two-tower", "recency-ease", "blend", "two-stage")

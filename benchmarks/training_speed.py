@@ -14,19 +14,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 import params
 from benchmarks import attempt, exchange, runs
-from benchmarks.attempt import ROOT, SCRIPTS
+from benchmarks.attempt import CACHE, ROOT, SCRIPTS
 from benchmarks.results import FOLDER, Result, write
 from dataset.world import World
 
 COMMAND: Final = "python -m benchmarks.training_speed"
-CACHE: Final = Path(".cache/peers")
 PEER: Final = "rectools-sasrec"
 OURS: Final = "ours"
 DIMENSIONS: Final = 64
@@ -42,7 +40,7 @@ LIST_LENGTH: Final = 100
 
 
 class Speed(msgspec.Struct):
-    """One run; the peer says more."""
+    """One run, ours or the peer's, which says more than this."""
 
     seconds: list[float]
     """Of each epoch, the first one included."""
