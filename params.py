@@ -264,14 +264,54 @@ class Train(Section, frozen=True):
     models: dict[str, Neural | Baseline]
 
 
-class Compress(Section, frozen=True):
-    """Pruning, its control, quantization, and the rule that picks the variant."""
+Training = Literal[
+    "untrained",
+    "control",
+    "pruned",
+    "pruned-constant",
+    "pruned-two-of-four",
+    "clustered",
+    "quantization-aware",
+    "pruned-quantization-aware",
+]
+"""Ways to train a float model on; see `models.compression.contestants`."""
+Storage = Literal[
+    "float32",
+    "float16",
+    "int8",
+    "full-int8",
+    "tied-8",
+    "tied-6",
+    "tied-4",
+    "tied-low-rank",
+    "tied-product",
+    "tied-by-popularity",
+    "tied-hashed",
+]
+"""Ways to keep a model; see `models.compression.storage`."""
 
+
+class Compress(Section, frozen=True):
+    """The contestants of the compression tournament, and the rule that picks one of them."""
+
+    contestants: dict[Training, list[Storage]]
+    """Way to train on -> ways to keep what comes out."""
     sparsity: Rate
+    """Of what is pruned."""
+    clusters: Annotated[int, msgspec.Meta(ge=2)]
+    """Distinct values of a clustered kernel."""
+    bits: Annotated[int, msgspec.Meta(ge=2, le=8)]
+    """Of quantization-aware training."""
     fine_tune_epochs: Count
     fine_tune_learning_rate: Positive
     max_ndcg_loss: NonNegative
     min_saving: float
+
+    def __post_init__(self) -> None:
+        """The float model and the control are what the others are measured against."""
+        needed: list[Training] = ["untrained"] if set(self.contestants) == {"untrained"} else ["untrained", "control"]
+        if any("float32" not in self.contestants.get(training, []) for training in needed):
+            raise ValueError(f"contestants must have float32 of {' and '.join(needed)}. Received: {self.contestants}")
 
 
 class Blend(Section, frozen=True):

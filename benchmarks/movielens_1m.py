@@ -46,6 +46,8 @@ EXPERIMENT: Final = Path("benchmarks/experiments/movielens-1m.yaml")
 CACHE: Final = Path(".cache/movielens-1m")
 DATA_STAGES: Final = ("ingest", "prepare", "split", "featurize")
 MODEL: Final = "transformer"
+KEPT: Final = ("float32", "int8", "tied-8", "tied-6", "tied-4")
+"""Ways to keep it, see `models.compression.storage`."""
 COMMAND: Final = "python -m benchmarks.movielens_1m"
 LABELS: Final = ("quality", "movielens-1m", "leave-one-out")
 
@@ -116,17 +118,18 @@ def select(settings: params.Params, seed: int) -> None:
 
 
 def fit(settings: params.Params, seed: int, place: Path) -> None:
-    """Trains on all but each user's last item and writes the model as it may be served, at each precision."""
-    from models import device, export
+    """Trains on all but each user's last item and writes the model as it may be served, in each way to keep it."""
+    from models import device
+    from models.compression.storage import STORAGES, Known
 
     world, chosen, start = World.read(settings.paths.features), _chosen(settings), time.monotonic()
     device.prepare(seed=seed, threads=settings.train.threads)
     fold, epochs = world.final, settings.train.epochs
     model, _ = fitting.neural(f"seed {seed}", world, fold, chosen, settings.train, seed, epochs=epochs, validate=None)
     hours = (time.monotonic() - start) / 3600
-    items = CandidateFeatures.catalogue(fold.features, fold.freeze)
-    for precision in export.Precision:
-        form, name = export.tower(model, items, precision), precision.value
+    known = Known(CandidateFeatures.catalogue(fold.features, fold.freeze), fold.counts, fold.learn[:0])
+    for name in KEPT:
+        form = STORAGES[name].form(model, known)
         form_folder.write(place / name, form, model=MODEL, name=name, items=len(world.items), freeze=fold.freeze)
     durable.write_json(place / "cost.json", Cost(hours, epochs))
 
@@ -157,7 +160,7 @@ def inbox(folder: Path, place: Path) -> None:
 
 
 def results(folders: list[Path], settings: params.Params) -> Iterator[Result]:
-    """Each precision: the mean over seeds, and over users its interval; and what the seeds' mean scores come to."""
+    """Each way to keep it: the mean over seeds, its interval over users; and what the seeds' mean scores come to."""
     world = World.read(settings.paths.features)
     bootstrap = Bootstrap(settings.evaluate.bootstrap_samples, settings.evaluate.confidence, settings.seed)
     labels = {"float32": f"podium/{MODEL}"}

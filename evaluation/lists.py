@@ -21,6 +21,17 @@ from dataset.vocabulary import OOV
 from evaluation.metrics import Values
 
 
+def overlap(lists: Ints, others: Ints) -> float:
+    """Mean share of the first ten of `others` [n, k] that are among the first ten of `lists` [n, k]; 1 for no queries.
+
+    Empty places (-1) do not count; a query that was answered nothing by `others` has lost nothing.
+    """
+    first, second = lists[:, :10], others[:, :10]
+    common = ((first[:, :, None] == second[:, None, :]) & (second >= 0)[:, None, :]).any(axis=1).sum(axis=1)
+    length = (second >= 0).sum(axis=1)
+    return float(np.divide(common, length, out=np.ones(len(lists)), where=length > 0).mean()) if len(lists) else 1.0
+
+
 def popularity(lists: Ints, counts: Longs, head: npt.NDArray[np.bool_], cutoffs: Sequence[int]) -> dict[str, Values]:
     """`novelty_at_k` and `popularity_share_at_k`, [n] each; both are 0 for an empty list.
 

@@ -1,54 +1,76 @@
 """From a trained model to what is served: a LiteRT query tower and a table of item vectors."""
 
 import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
+import tf_keras as keras
 
 from dataset.batches import CandidateFeatures
-from models.eight_bits import with_eight_bits
 from models.stored import Retriever
-from scoring.quantize import quantize_rows
+from scoring.tables import Table
 from scoring.tower import Tower
 
 
 class Precision(Enum):
-    """Of the weights of a query tower; where they are not float32, the item table has 8 bits and one scale a row."""
+    """Of the weights of a query tower."""
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
-    """Widened again before they are used; the history's embedding has 8 bits and one scale a row."""
+    """Widened again before they are used."""
     INT8 = "int8"
     """LiteRT dynamic range: what a dense layer reads is rounded to 8 bits as well."""
+    FULL_INT8 = "full-int8"
+    """LiteRT full integer: each layer's results too, on a scale of what they were for the calibrating inputs."""
 
 
-def tower(model: Retriever, features: CandidateFeatures, precision: Precision) -> Tower:
-    """The form in which a model is examined and served.
+def tower(model: Retriever, features: CandidateFeatures) -> Tower:
+    """The form in which a float model is examined and served.
 
     Args:
         model: the trained model.
         features: all items at the freeze.
-        precision: of the tower and of the item table.
     """
-    vectors = model.item_vectors(features)
-    table, scales = (vectors, None) if precision is Precision.FLOAT32 else quantize_rows(vectors)
-    flatbuffer = np.frombuffer(convert(model, precision), np.uint8)
-    return Tower(flatbuffer, table, scales, model.architecture.history_length)
+    flatbuffer = np.frombuffer(convert(model.served(), Precision.FLOAT32), np.uint8)
+    return Tower(flatbuffer, Table(model.item_vectors(features)), model.architecture.history_length)
 
 
-def convert(model: Retriever, precision: Precision) -> bytes:
-    """The query tower as a LiteRT flatbuffer, its inputs named as in `Queries.inputs`, the batch size left open."""
-    shrunk = model.with_query(with_eight_bits(model.query)) if precision is Precision.FLOAT16 else model
-    converter = tf.lite.TFLiteConverter.from_keras_model(shrunk.served())
+def convert(
+    network: keras.Model, precision: Precision, calibrate: Mapping[str, npt.NDArray[Any]] | None = None
+) -> bytes:
+    """A network as a LiteRT flatbuffer, inputs named as in Keras, the batch size left open.
+
+    Args:
+        network: such as a served query tower.
+        precision: of its weights.
+        calibrate: its inputs for some queries, for FULL_INT8.
+    """
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
     if precision is not Precision.FLOAT32:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision is Precision.FLOAT16:
         converter.target_spec.supported_types = [tf.float16]
-    flatbuffer: bytes = converter.convert()
+    if precision is Precision.FULL_INT8:
+        assert calibrate is not None
+        converter.representative_dataset = lambda: _one_by_one(network, calibrate)
+    with warnings.catch_warnings():
+        # Inputs stay what they are, so there are no statistics of theirs to give; the calibrating one is TensorFlow's own.
+        warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
+        warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
+        flatbuffer: bytes = converter.convert()
     return flatbuffer
+
+
+def _one_by_one(network: keras.Model, inputs: Mapping[str, npt.NDArray[Any]]) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    for row in range(len(next(iter(inputs.values())))):
+        yield {name: inputs[name][row : row + 1] for name in network.input}
 
 
 def savedmodel_bytes(model: Retriever, features: CandidateFeatures, *, k: int) -> int:

@@ -67,9 +67,9 @@ class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
         return {"loss": loss}
 
-    def with_query(self, query: keras.Model) -> "Retrieval":
-        """The same model with another query tower."""
-        return Retrieval(self.architecture, query, self.candidate)
+    def with_towers(self, query: keras.Model, candidate: keras.Model | None = None) -> "Retrieval":
+        """The same model with another query tower, or two other towers."""
+        return Retrieval(self.architecture, query, candidate or self.candidate)
 
     def data(self, queries: Queries, features: ItemFeatures, *, batch_size: int, seed: int) -> Data:
         """Shuffled batches of single queries.
@@ -82,6 +82,10 @@ class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
     def served(self) -> keras.Model:
         """The query tower as it is asked: (history [b, L], context [b, 4]) -> unit vectors [b, d]."""
         return self.query
+
+    def encoder(self) -> keras.Model:
+        """The same, given the history's rows of the embedding, `embedded` [b, L, d]; weights of its own."""
+        return towers.without_embedding(self.query)
 
     def query_vectors(self, queries: Queries) -> Floats:
         """Unit vectors of n queries, float32 [n, d]."""

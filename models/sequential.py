@@ -30,7 +30,8 @@ from models.attention import MASKED, CausalAttention, Visibility
 from models.dropout import Dropout
 from models.fit import Data
 from models.recurrent import Recurrent
-from models.towers import MaskedMean, item_embedding
+from models.towers import MaskedMean, item_embedding, without_embedding
+from scoring.tied import EMBEDDED
 
 
 @keras.utils.register_keras_serializable(LAYER_SCOPE)
@@ -175,9 +176,9 @@ class Sequential(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
         return {"loss": loss}
 
-    def with_query(self, query: keras.Model) -> "Sequential":
-        """The same model with another query tower."""
-        return Sequential(self.architecture, query, self.candidate)
+    def with_towers(self, query: keras.Model, candidate: keras.Model | None = None) -> "Sequential":
+        """The same model with another query tower, or two other towers."""
+        return Sequential(self.architecture, query, candidate or self.candidate)
 
     def data(self, queries: Queries, features: ItemFeatures, *, batch_size: int, seed: int) -> Data:
         """Batches of windows, cut anew for each epoch."""
@@ -185,13 +186,24 @@ class Sequential(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
 
     def served(self) -> keras.Model:
         """The query tower as it is asked: (history, age [b, L], context [b, 4]) -> [b, d + w]."""
+        return self._asked(self.query)
+
+    def encoder(self) -> keras.Model:
+        """The same, given the history's rows of the embedding, `embedded` [b, L, d]; weights of its own."""
+        return self._asked(without_embedding(self.query))
+
+    def _asked(self, query: keras.Model) -> keras.Model:
+        """A query tower at each history's newest event."""
         shape = (self.architecture.history_length,)
-        history = keras.Input(shape, dtype=tf.int32, name="history")
-        age = keras.Input(shape, dtype=tf.int32, name="age")
-        context = keras.Input((len(CONTEXT),), dtype=tf.float32, name="context")
-        at = Newest(name="newest")(history)
-        vector = self.query({"history": history, "age": age, "at": at, "context": context})
-        return keras.Model({"history": history, "age": age, "context": context}, vector, name="served_query_tower")
+        inputs = {
+            "history": keras.Input(shape, dtype=tf.int32, name="history"),
+            "age": keras.Input(shape, dtype=tf.int32, name="age"),
+            "context": keras.Input((len(CONTEXT),), dtype=tf.float32, name="context"),
+        }
+        if EMBEDDED in query.input:
+            inputs[EMBEDDED] = keras.Input((*shape, self.architecture.embedding_dim), name=EMBEDDED)
+        vector = query({**inputs, "at": Newest(name="newest")(inputs["history"])})
+        return keras.Model(inputs, vector, name="served_query_tower")
 
     def frozen(self, features: CandidateFeatures) -> "Frozen":
         """What ranks during validation, with the items as they are at one moment."""

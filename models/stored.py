@@ -1,5 +1,6 @@
 """Retrieval models on disk: architecture.json, weights.npz, no pickle. Whatever kind a folder holds is what is read."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +59,26 @@ def read(folder: Path) -> Retriever:
         WeightsError: the weights do not fit the architecture, by name or by shape.
     """
     model = build(architecture.read(folder / "architecture.json"))
-    with np.load(folder / "weights.npz", allow_pickle=False) as stored:
-        expected = {(name, value.shape) for name, value in weights(model).items()}
-        found = {(name, stored[name].shape) for name in stored.files}
-        if found != expected:
-            raise WeightsError(
-                f"{folder}/weights.npz must fit its architecture. Differs in: {sorted(found ^ expected)}"
-            )
-        for tower in (model.query, model.candidate):
-            for layer in tower.layers:
-                names = [f"{tower.name}/{layer.name}/{position}" for position in range(len(layer.get_weights()))]
-                if all(name in stored for name in names):
-                    layer.set_weights([stored[name] for name in names])
+    with np.load(folder / "weights.npz", allow_pickle=False) as found:
+        try:
+            fill(model, {name: found[name] for name in found.files})
+        except WeightsError as error:
+            raise WeightsError(f"{folder}/weights.npz: {error}") from error
     return model
+
+
+def fill(model: Retriever, values: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Gives a model the weights that `weights` found in another one of the same architecture.
+
+    Raises:
+        WeightsError: they do not fit, by name or by shape.
+    """
+    expected = {(name, value.shape) for name, value in weights(model).items()}
+    found = {(name, value.shape) for name, value in values.items()}
+    if found != expected:
+        raise WeightsError(f"weights must fit the architecture. Differs in: {sorted(found ^ expected)}")
+    for tower in (model.query, model.candidate):
+        for layer in tower.layers:
+            names = [f"{tower.name}/{layer.name}/{position}" for position in range(len(layer.get_weights()))]
+            if all(name in values for name in names):
+                layer.set_weights([values[name] for name in names])

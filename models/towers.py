@@ -22,6 +22,7 @@ from dataset.vocabulary import PADDING
 from models import LAYER_SCOPE
 from models.architecture import Architecture
 from models.dropout import Dropout
+from scoring.tied import EMBEDDED
 
 
 @keras.utils.register_keras_serializable(LAYER_SCOPE)
@@ -136,3 +137,20 @@ def candidate_tower(architecture: Architecture, embedding: keras.layers.Embeddin
 def _unit(vector: tf.Tensor) -> tf.Tensor:
     """Scaled to length one, in float32 whatever the precision of the layers before."""
     return keras.layers.UnitNormalization(dtype=tf.float32)(vector)
+
+
+def without_embedding(tower: keras.Model) -> keras.Model:
+    """A copy of a tower, with weights of its own, that is given rows of the embedding instead of looking them up.
+
+    Its input `embedded` is float32, [b, L, d] of a query tower and [b, d] of a candidate tower; `item` is read no more.
+    """
+    copy = keras.models.clone_model(tower)
+    copy.set_weights(tower.get_weights())
+    embedded = copy.get_layer("item_embedding").output
+    around = {name: value for name, value in copy.input.items() if name != "item"} | {EMBEDDED: embedded}
+    # What a tower is given and does not read, such as the ages without a clock in its encoder, is not inside.
+    read = {name: value for name, value in around.items() if name == EMBEDDED or copy.get_layer(name).outbound_nodes}
+    # Around it, a model whose inputs bear these names, which is how LiteRT tells them apart.
+    given = {name: keras.Input(value.shape[1:], dtype=value.dtype, name=name) for name, value in around.items()}
+    vector = keras.Model(read, copy.output)({name: given[name] for name in read})
+    return keras.Model(given, vector, name=tower.name)

@@ -11,6 +11,8 @@ import msgspec
 
 PARENT: Final = "float32"
 """The float model as it was trained; every loss is measured against it."""
+UNTRAINED: Final = "untrained"
+"""The way to train on that does nothing."""
 CONTROL: Final = "control"
 """Trained on without being compressed, to tell pruning from the extra epochs; never chosen."""
 
@@ -31,6 +33,8 @@ class Variant(msgspec.Struct, frozen=True):
     """Its form on disk: query tower and item table, or a baseline's weights."""
     gzip_bytes: int
     validation_ndcg_at_10: float
+    top_10_overlap: float
+    """Share of the float model's ten best on validation that are among its own, 0..1."""
     change: float
     """(variant - float) / float on validation."""
     change_low: float

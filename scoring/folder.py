@@ -1,10 +1,14 @@
-"""A form as a folder of plain files: manifest.json, and each array as an .npy of its own, so that it can be mapped.
+"""A form as a folder of plain files: manifest.json, and each array as an .npy of its own.
 
 manifest.json          what it is: format, name, model, items, freeze, kind and settings of the form
 <array>.npy            each array of the form (dots in names stand for themselves)
 query_tower.tflite     raw bytes, because other tools read it
+....gz                 either of them, gzipped, where that saves a tenth: few levels, many zeros, repeated structure
 """
 
+import gzip
+import io
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +23,15 @@ from scoring.kinds import SIMPLE
 from scoring.two_stage import TwoStage
 
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 2
+FORMAT: Final = 3
 RAW: Final = ".tflite"
+GZIPPED: Final = ".gz"
+WORTH: Final = 0.9
+"""Largest share of its bytes that a gzipped file may still have."""
+SMALLEST: Final = 4096
+"""Bytes of a file that is looked at."""
+SAMPLE: Final = 1 << 20
+"""Bytes by which a file is judged."""
 KINDS: Final[dict[str, type[Form]]] = {**SIMPLE, Blend.KIND: Blend, TwoStage.KIND: TwoStage}
 
 
@@ -39,6 +50,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     kind: str
     arrays: list[str]
     """Names of the form's arrays."""
+    gzipped: list[str]
+    """Those whose file is gzipped."""
     settings: dict[str, Any]
     """Of the form."""
 
@@ -46,12 +59,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 def write(folder: Path, form: Form, *, model: str, name: str, items: int, freeze: int) -> None:
     """Writes a form; the bytes depend on the arguments alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = form.arrays()
+    arrays, gzipped = form.arrays(), []
     for key, array in arrays.items():
-        if key.endswith(RAW):
-            durable.write_bytes(folder / key, array.tobytes())
+        plain = _bytes(key, array)
+        if _worth_it(plain):
+            gzipped.append(key)
+            durable.write_bytes(folder / f"{_file(key)}{GZIPPED}", gzip.compress(plain, mtime=0))
         else:
-            np.save(folder / f"{key}.npy", array, allow_pickle=False)
+            durable.write_bytes(folder / _file(key), plain)
     manifest = Manifest(
         format=FORMAT,
         model=model,
@@ -60,6 +75,7 @@ def write(folder: Path, form: Form, *, model: str, name: str, items: int, freeze
         freeze=freeze,
         kind=form.KIND,
         arrays=sorted(arrays),
+        gzipped=sorted(gzipped),
         settings=form.settings(),
     )
     durable.write_json(folder / MANIFEST, manifest)
@@ -73,8 +89,8 @@ def read(folder: Path) -> tuple[Manifest, Form]:
     """
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-        arrays = {key: _array(folder, key) for key in manifest.arrays}
-    except (OSError, ValueError, EOFError) as error:  # msgspec's and numpy's own errors are ValueErrors
+        arrays = {key: _array(folder, key, gzipped=key in manifest.gzipped) for key in manifest.arrays}
+    except (OSError, ValueError, EOFError, zlib.error) as error:  # msgspec's and numpy's own errors are ValueErrors
         raise FormError(f"{folder}: the model part cannot be read: {error}") from error
     if manifest.format != FORMAT:
         raise FormError(f"{folder / MANIFEST}: format must be {FORMAT}. Received: {manifest.format}")
@@ -91,11 +107,32 @@ def read(folder: Path) -> tuple[Manifest, Form]:
 
 def files(manifest: Manifest) -> set[str]:
     """Names of the files that a form consists of, the manifest included."""
-    return {MANIFEST} | {key if key.endswith(RAW) else f"{key}.npy" for key in manifest.arrays}
+    return {MANIFEST} | {_file(key) + GZIPPED * (key in manifest.gzipped) for key in manifest.arrays}
 
 
-def _array(folder: Path, key: str) -> npt.NDArray[Any]:
+def _file(key: str) -> str:
+    return key if key.endswith(RAW) else f"{key}.npy"
+
+
+def _bytes(key: str, array: npt.NDArray[Any]) -> bytes:
     if key.endswith(RAW):
-        return np.frombuffer((folder / key).read_bytes(), np.uint8)
-    found: npt.NDArray[Any] = np.load(folder / f"{key}.npy", allow_pickle=False)
+        return array.tobytes()
+    member = io.BytesIO()
+    np.save(member, array, allow_pickle=False)
+    return member.getvalue()
+
+
+def _worth_it(plain: bytes) -> bool:
+    sample = plain[:SAMPLE]
+    return len(plain) >= SMALLEST and len(gzip.compress(sample, mtime=0)) <= WORTH * len(sample)
+
+
+def _array(folder: Path, key: str, *, gzipped: bool) -> npt.NDArray[Any]:
+    if gzipped:
+        plain = gzip.decompress((folder / f"{_file(key)}{GZIPPED}").read_bytes())
+    else:
+        plain = (folder / _file(key)).read_bytes()
+    if key.endswith(RAW):
+        return np.frombuffer(plain, np.uint8)
+    found: npt.NDArray[Any] = np.load(io.BytesIO(plain), allow_pickle=False)
     return found

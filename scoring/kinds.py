@@ -8,9 +8,10 @@ from scoring.forms import Form
 from scoring.neighbours import Neighbours
 from scoring.pooled import Pooled
 from scoring.popular import Popular
+from scoring.tied import Tied
 from scoring.tower import Tower
 from scoring.user_neighbours import UserNeighbours
 
 SIMPLE: Final[dict[str, type[Form]]] = {
-    form.KIND: form for form in (Autoencoder, Folded, Neighbours, Pooled, Popular, Tower, UserNeighbours)
+    form.KIND: form for form in (Autoencoder, Folded, Neighbours, Pooled, Popular, Tied, Tower, UserNeighbours)
 }

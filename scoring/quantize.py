@@ -1,7 +1,6 @@
-"""Tables in 8 bits: one scale a row."""
+"""Tables in 8 bits or fewer: one scale a row."""
 
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +13,18 @@ from scoring.neighbours import Neighbours
 from scoring.pooled import Pooled
 from scoring.tables import Table
 
-LARGEST_INT8: Final = 127
 
-
-def quantize_rows(vectors: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
-    """Symmetric int8 per row: `vectors ~ table * scales[:, None]`, largest error half a scale.
+def quantize_rows(vectors: Floats, bits: int = 8) -> tuple[npt.NDArray[np.int8], Floats]:
+    """Symmetric whole numbers per row: `vectors ~ table * scales[:, None]`, largest error half a scale.
 
     Rows of zeros keep scale 1, so that they stay zeros.
+
+    Args:
+        vectors: [rows, d]
+        bits: 2 to 8: the numbers are at most 2^(bits-1) - 1, in 8 bits all the same.
     """
     largest = np.abs(vectors).max(axis=1)
-    scales = np.where(largest > 0, largest / LARGEST_INT8, 1.0).astype(np.float32)
+    scales = np.where(largest > 0, largest / (2 ** (bits - 1) - 1), 1.0).astype(np.float32)
     return np.rint(vectors / scales[:, None]).astype(np.int8), scales
 
 

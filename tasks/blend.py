@@ -53,7 +53,7 @@ def blend(
     def held(name: str, parts: _Parts, learned: Blend) -> Variants:
         def entries(fold: Fold) -> list[Entry]:
             return [
-                Entry(variant, replace(learned, parts=parts.forms(fold, compressed=compressed)), 0.0, trained_on=False)
+                Entry(variant, replace(learned, parts=parts.forms(fold, compressed=compressed)))
                 for variant, compressed in ((PARENT, False), (COMPRESSED, True))
             ]
 

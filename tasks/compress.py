@@ -1,11 +1,13 @@
 """compress: a model's contestants held against each other; `tasks.tournament` has the rule.
 
-A neural model's are those of `models.contestants`, a baseline's its form and the same in 8 bits.
+A neural model's are those of `models.compression.contestants`, a baseline's its form and the same in 8 bits.
 """
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 import digest
 import params
@@ -17,7 +19,8 @@ from scoring.quantize import quantized
 from tasks import tournament
 from tasks.tournament import Entry
 
-log = logging.getLogger(__name__)
+CALIBRATING: Final = 100
+"""Queries that a full integer model is scaled by."""
 
 
 def compress(
@@ -69,21 +72,30 @@ def _neural(
 ) -> tuple[Callable[[Fold], list[Entry]], Callable[[], int]]:
     """What makes the contestants of a fold, and what weighs the float model as a SavedModel."""
     from models import device, export, stored
-    from models.contestants import contestants
+    from models.compression.contestants import Amounts, contestants
+    from models.compression.retraining import Retraining
+    from models.compression.storage import Known
 
     device.prepare(seed=seed, threads=train.threads)
 
     def entries(fold: Fold) -> list[Entry]:
-        items = CandidateFeatures.catalogue(fold.features, fold.freeze)
-        made = contestants(
-            model / fold.name,
-            lambda model: model.data(fold.learn, fold.features, batch_size=chosen.batch_size, seed=seed),
-            sparsity=settings.sparsity,
+        retraining = Retraining(
+            folder=model / fold.name,
+            data=lambda model: model.data(fold.learn, fold.features, batch_size=chosen.batch_size, seed=seed),
+            optimizer=lambda: device.optimizer(
+                settings.fine_tune_learning_rate, mixed=False, beta_2=chosen.beta_2, average=chosen.average
+            ),
             epochs=settings.fine_tune_epochs,
-            learning_rate=settings.fine_tune_learning_rate,
         )
+        known = Known(
+            items=CandidateFeatures.catalogue(fold.features, fold.freeze),
+            counts=fold.counts,
+            asked=fold.learn[np.linspace(0, len(fold.learn) - 1, CALIBRATING).astype(np.int64)],
+        )
+        amounts = Amounts(settings.sparsity, settings.clusters, settings.bits)
         return [
-            Entry(one.name, export.tower(one.model, items, one.precision), one.sparsity, one.trained_on) for one in made
+            Entry(one.name, one.form, one.sparsity, one.trained_on, one.claim)
+            for one in contestants(retraining, known, settings.contestants, amounts)
         ]
 
     def savedmodel_bytes() -> int:
@@ -99,7 +111,7 @@ def _baseline(model: Path) -> Callable[[Fold], list[Entry]]:
     def entries(fold: Fold) -> list[Entry]:
         _, form = form_folder.read(model / fold.name)
         small = quantized(form)
-        made = [Entry(PARENT, form, 0.0, trained_on=False)]
-        return [*made, Entry("int8", small, 0.0, trained_on=False)] if small else made
+        made = [Entry(PARENT, form)]
+        return [*made, Entry("int8", small, claim=0.5)] if small else made
 
     return entries

@@ -86,10 +86,7 @@ def rank(
 
     def entries(fold: Fold) -> list[Entry]:
         stages = {PARENT: first(fold, PARENT), COMPRESSED: first(fold, upon.chosen)}
-        return [
-            Entry(name, TwoStage(retrieval, rankers[fold.name]), 0.0, trained_on=False)
-            for name, retrieval in stages.items()
-        ]
+        return [Entry(name, TwoStage(retrieval, rankers[fold.name])) for name, retrieval in stages.items()]
 
     outcome = tournament.hold(
         rank / NAME,

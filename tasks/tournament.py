@@ -14,6 +14,7 @@ from pathlib import Path
 import durable
 import params
 from dataset.world import Fold, World
+from evaluation import lists
 from evaluation.measure import Exam
 from evaluation.metrics import Values
 from evaluation.significance import Bootstrap, Interval
@@ -28,8 +29,12 @@ class Entry:
 
     name: str
     form: Form
-    sparsity: float
-    trained_on: bool
+    sparsity: float = 0.0
+    """Share of zeros in the Dense kernels, 0..1."""
+    trained_on: bool = False
+    """Whether it had more epochs than the float model."""
+    claim: float = 1.0
+    """Largest share of the float model's bytes that it may have."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class _Quality:
 
     values: Values
     """[n] of each query."""
+    overlap: float
+    """Share of the float model's ten best that are among its own."""
     change: Interval
     """Relative to the float model."""
     worst_low: float
@@ -87,7 +94,7 @@ def hold(
     _write(folder / "final", final, model, world.final, len(world.items))
     measured = [_measured(folder / "final" / entry.name, entry, quality, rules.max_ndcg_loss) for entry in final]
     sizes = {variant.name: variant for variant in measured}
-    _refuse_no_ops(sizes)
+    _refuse_no_ops(final, sizes)
     winner = choose(measured, min_saving=rules.min_saving)
     kept = [entry for entry in candidates if entry.name in (winner, PARENT)]
     _write(folder / "selection", kept, model, world.selection, len(world.items))
@@ -128,13 +135,15 @@ def _ndcg(exam: Exam, form: Form) -> Values:
 
 def _validate(candidates: list[Entry], exam: Exam, bootstrap: Bootstrap) -> dict[str, _Quality]:
     """Variant -> what it is worth on validation."""
-    values = {entry.name: _ndcg(exam, entry.form) for entry in candidates}
+    rankings = {entry.name: exam.take(entry.form) for entry in candidates}
+    values = {name: exam.per_query(ranking)["ndcg_at_10"] for name, ranking in rankings.items()}
     found = {}
     for entry in candidates:
         references = (PARENT, CONTROL) if entry.trained_on else (PARENT,)
         changes = [bootstrap.relative(values[entry.name], values[name], exam.queries.user) for name in references]
         worst = min(interval.low for interval in changes)
-        found[entry.name] = _Quality(values[entry.name], changes[0], worst)
+        overlap = lists.overlap(rankings[entry.name].lists, rankings[PARENT].lists)
+        found[entry.name] = _Quality(values[entry.name], overlap, changes[0], worst)
     return found
 
 
@@ -155,6 +164,7 @@ def _measured(folder: Path, entry: Entry, quality: dict[str, _Quality], margin: 
         size_bytes=sum(map(len, data)),
         gzip_bytes=len(gzip.compress(b"".join(data), 9, mtime=0)),
         validation_ndcg_at_10=float(found.values.mean()),
+        top_10_overlap=found.overlap,
         change=found.change.value,
         change_low=found.change.low,
         change_high=found.change.high,
@@ -162,14 +172,15 @@ def _measured(folder: Path, entry: Entry, quality: dict[str, _Quality], margin: 
     )
 
 
-def _refuse_no_ops(found: dict[str, Variant]) -> None:
-    """Each claim against the variant that makes none: fewer bits by bytes, pruned gzipped and by the control."""
-    claims = [("int8", PARENT, 0.5), ("float16-int8", PARENT, 0.75), ("pruned-int8", "pruned", 0.5)]
-    limits = [
-        (name, found[name].size_bytes, int(found[of].size_bytes * share)) for name, of, share in claims if name in found
+def _refuse_no_ops(entries: list[Entry], found: dict[str, Variant]) -> None:
+    """What claims to be smaller than the float model has to be, in bytes; what has zeros or clusters, when gzipped."""
+    parent = found[PARENT]
+    limits = [(entry.name, found[entry.name].size_bytes, int(entry.claim * parent.size_bytes)) for entry in entries]
+    limits += [
+        (entry.name, found[entry.name].gzip_bytes, found[CONTROL].gzip_bytes - 1)
+        for entry in entries
+        if entry.trained_on and entry.name != CONTROL
     ]
-    if "pruned" in found:
-        limits.append(("pruned", found["pruned"].gzip_bytes, found[CONTROL].gzip_bytes - 1))
     for name, received, limit in limits:
         if received > limit:
             raise NotCompressedError(

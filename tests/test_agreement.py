@@ -3,7 +3,7 @@
 import re
 import string
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -73,6 +73,14 @@ def test_a_stage_is_a_module_a_function_a_section_and_a_command(stage: str) -> N
         assert GRAPH[stage]["matrix"] == {"model": "${models}"}
     assert GRAPH[stage]["cmd"] == command
     assert set(GRAPH[stage]) <= keys
+
+
+def test_the_contestants_that_may_be_named_are_those_there_are() -> None:
+    from models.compression.contestants import TRAININGS
+    from models.compression.storage import STORAGES
+
+    assert get_args(params.Training) == tuple(TRAININGS)
+    assert get_args(params.Storage) == tuple(STORAGES)
 
 
 def test_tuning_is_a_module_a_function_and_a_section_that_no_stage_reads() -> None:

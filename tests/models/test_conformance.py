@@ -82,7 +82,7 @@ NAMES = (
     "mult-vae",
     "blend",
     "two-stage",
-    *(f"{shape}{how}" for shape in SHAPES for how in ("", "-float32", "-float16", "-int8")),
+    *(f"{shape}{how}" for shape in SHAPES for how in ("", "-float32", "-float16", "-int8", "-tied-8")),
 )
 
 
@@ -120,11 +120,12 @@ def frozen(model: "Retriever", world: Toy) -> Scorer:
     return model.frozen(CandidateFeatures.catalogue(world.features, world.freeze))
 
 
-def exported(model: "Retriever", world: Toy, folder: Path, precision: str) -> Scorer:
-    from models import export
+def exported(model: "Retriever", world: Toy, folder: Path, storage: str) -> Scorer:
+    from models.compression.storage import STORAGES, Known
 
     items = CandidateFeatures.catalogue(world.features, world.freeze)
-    form = export.tower(model, items, export.Precision(precision))
+    counts = np.bincount(world.train.target, minlength=NUM_ITEMS)
+    form = STORAGES[storage].form(model, Known(items, counts, world.train[:20]))
     form_folder.write(folder, form, model="toy", name="toy", items=NUM_ITEMS, freeze=world.freeze)
     return form_folder.read(folder)[1]
 
@@ -275,13 +276,17 @@ def contender(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         return Contender(name, *(BASELINES[name](world) for world in (WORLD, WORLD, PAST)))
     if name == "two-stage":
         return Contender(name, *two_stages())
-    shape, _, precision = name.rpartition("-") if name.endswith(("32", "16", "8")) else (name, "", "")
+    shape = next(shape for shape in sorted(SHAPES, key=len, reverse=True) if name.startswith(shape))
     made = [(model, PAST if label == "past" else WORLD) for label, model in trained(shape).items()]
     if name == shape:
         return Contender(name, *(frozen(model, world) for model, world in made))
     folder = tmp_path_factory.mktemp(name)
     return Contender(
-        name, *(exported(model, world, folder / str(row), precision) for row, (model, world) in enumerate(made))
+        name,
+        *(
+            exported(model, world, folder / str(row), name.removeprefix(f"{shape}-"))
+            for row, (model, world) in enumerate(made)
+        ),
     )
 
 
@@ -360,18 +365,22 @@ def test_the_next_item_is_found_by_who_can_know_it(contender: Contender) -> None
     assert worst <= ndcg(contender.scorer, WORLD) <= best
 
 
+APART = {"float32": 1e-5, "float16": 0.002, "int8": 0.05, "tied-8": 0.03, "tied-6": 0.1, "tied-4": 0.4}
+"""Way to keep a model -> how far a score may be off, as a share of the largest."""
+
+
 @pytest.mark.parametrize("shape", ["two-tower", "transformer", "gru"])
 def test_the_exported_model_says_what_the_trained_one_says(shape: str, tmp_path: Path) -> None:
     model = trained(shape)["world"]
     ours = frozen(model, WORLD).scores(WORLD.test)
     scale = float(np.abs(ours).max())
     found = {}
-    for precision, apart in {"float32": 1e-5, "float16": 0.02, "int8": 0.05}.items():
-        served = exported(model, WORLD, tmp_path / precision, precision).scores(WORLD.test)
-        found[precision] = float(np.abs(served - ours).max()) / scale
-        assert found[precision] < apart
+    for storage, apart in APART.items():
+        served = exported(model, WORLD, tmp_path / storage, storage).scores(WORLD.test)
+        found[storage] = float(np.abs(served - ours).max()) / scale
+        assert found[storage] < apart, storage
     # Fewer bits are not thirty-two: the folders really are the quantized ones.
-    assert min(found["float16"], found["int8"]) > 1e-5
+    assert min(value for storage, value in found.items() if storage != "float32") > 1e-5
 
 
 def test_item_knn_finds_the_withheld_item_of_a_checkerboard() -> None:

@@ -61,7 +61,7 @@ def test_item_vectors_follow_the_dense_features(kind: str, tmp_path: Path) -> No
     assert np.abs(one - other).max() > 1e-3
     stored.write(model, tmp_path)
     assert np.array_equal(stored.read(tmp_path).item_vectors(catalogue(1)), one)
-    assert export.tower(model, catalogue(1), export.Precision.FLOAT32).vectors.tobytes() == one.tobytes()
+    assert export.tower(model, catalogue(1)).vectors.values.tobytes() == one.tobytes()
 
 
 def test_a_sequence_model_without_content_has_no_use_for_them() -> None:

@@ -83,7 +83,7 @@ def test_what_is_served_is_what_was_trained(encoder: str) -> None:
     data = batch(made, queries)
     trained = made.query({name: data[name] for name in ("history", "age", "at", "context")})
     frozen = made.frozen(CandidateFeatures.catalogue(features(), 3 * DAY))
-    tower = export.tower(made, CandidateFeatures.catalogue(features(), 3 * DAY), export.Precision.FLOAT32)
+    tower = export.tower(made, CandidateFeatures.catalogue(features(), 3 * DAY))
     by_target: dict[tuple[int, bytes], list[np.ndarray]] = {}
     for row, target in enumerate(data["target"].numpy()):
         by_target.setdefault((int(target), data["context"].numpy()[row].tobytes()), []).append(trained.numpy()[row])

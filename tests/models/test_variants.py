@@ -14,6 +14,7 @@ def variant(name: str, gzip_bytes: int, *, within: bool = True, trained_on: bool
         size_bytes=gzip_bytes,
         gzip_bytes=gzip_bytes,
         validation_ndcg_at_10=0.1,
+        top_10_overlap=1.0,
         change=0.0,
         change_low=0.0,
         change_high=0.0,

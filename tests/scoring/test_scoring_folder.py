@@ -153,7 +153,7 @@ def test_scores_that_tell_nothing_apart_become_zeros() -> None:
     ("name", "change", "says"),
     [
         ("dense", {"kind": "magic"}, "kind must be one of"),
-        ("dense", {"format": 1}, "format must be 2"),
+        ("dense", {"format": 1}, "format must be 3"),
         ("dense", {"settings": {}}, "a setting is missing"),
         ("dense", {"arrays": ["bias"]}, "weights-data: is missing"),
         ("dense", {"arrays": ["bias", "gone"]}, "cannot be read"),
@@ -203,6 +203,31 @@ def test_nobody_to_compare_with_is_refused() -> None:
     nobody = UserNeighbours(sparse.csr_array((0, ITEMS), dtype=np.float32), 2, 1.0, 3.0, 4)
     with pytest.raises(FormError, match="at least one user"):
         UserNeighbours.of(nobody.arrays(), nobody.settings())
+
+
+def test_what_gzip_saves_a_tenth_of_is_gzipped(tmp_path: Path) -> None:
+    """Few levels are, noise is not, and neither is what is small."""
+    large = RNG.normal(size=(100, 100)).astype(np.float32)
+    few = np.rint(large).clip(-3, 3).astype(np.int8)
+    for name, weights, scales in (("noise", large, None), ("few", few, np.ones(100, np.float32))):
+        form = Neighbours(weights, np.zeros(100, np.float32), 2.0, 3, scales)
+        folder.write(tmp_path / name, form, model="m", name="v", items=100, freeze=5)
+        manifest, found = folder.read(tmp_path / name)
+        np.testing.assert_array_equal(found.arrays()["weights"], weights)
+        assert manifest.gzipped == (["weights"] if name == "few" else [])
+        assert folder.files(manifest) == {path.name for path in (tmp_path / name).iterdir()}
+    assert (tmp_path / "few/weights.npy.gz").stat().st_size < few.nbytes / 2
+
+
+def test_a_torn_gzip_file_is_refused(tmp_path: Path) -> None:
+    few = np.rint(RNG.normal(size=(100, 100))).astype(np.float32)
+    folder.write(tmp_path, Neighbours(few, few[0], 2.0, 3), model="m", name="v", items=100, freeze=5)
+    path = tmp_path / "weights.npy.gz"
+    whole = path.read_bytes()
+    for torn in (whole[: len(whole) // 2], whole[:40] + b"x" * 40 + whole[80:], b""):
+        path.write_bytes(torn)
+        with pytest.raises(FormError, match="cannot be read"):
+            folder.read(tmp_path)
 
 
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from dataset.query import Timelines
 from dataset.vocabulary import RESERVED, Vocabulary
 from flows import processes
 from scoring import folder as form_folder
+from scoring.tables import Table
 from scoring.tower import FLATBUFFER, Tower
 from serving import servable
 
@@ -61,7 +62,7 @@ def write(folder: Path) -> None:
     path = folder / FLATBUFFER
     program = [sys.executable, "-c", TOWER_PROGRAM, str(path), str(size), str(BROKEN + len(RESERVED))]
     subprocess.run(program, check=True, capture_output=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
-    tower = Tower(np.frombuffer(path.read_bytes(), np.uint8), np.eye(size, dtype=np.float32), None, 5)
+    tower = Tower(np.frombuffer(path.read_bytes(), np.uint8), Table(np.eye(size, dtype=np.float32)), 5)
     form_folder.write(folder, tower, model="tiny", name="tiny", items=size, freeze=FREEZE)
     catalogue = np.arange(size) >= len(RESERVED)
     catalogue[HIDDEN + len(RESERVED)] = False

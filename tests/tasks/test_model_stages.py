@@ -129,8 +129,10 @@ def test_another_seed_gives_another_model(done: Path, data: Path, tmp_path: Path
 def test_every_contestant_is_measured(done: Path) -> None:
     outcome = Variants.read(done / "artifacts/variants/two-tower")
     found = {variant.name: variant for variant in outcome.measured}
-    assert list(found) == [PARENT, "int8", "float16-int8", "control", "pruned", "pruned-int8"]
+    assert list(found) == [PARENT, "int8", "tied-8", "tied-6", "control", "pruned", "pruned-tied-8"]
     assert found["int8"].size_bytes < found[PARENT].size_bytes / 2
+    assert found["tied-6"].size_bytes < found["tied-8"].size_bytes < found["int8"].size_bytes
+    assert found[PARENT].top_10_overlap == 1.0 >= found["tied-8"].top_10_overlap > 0.8
     assert found["pruned"].sparsity == pytest.approx(0.6, abs=0.01)
     assert found[PARENT].change == found[PARENT].change_low == 0.0
     assert outcome.savedmodel_bytes > found[PARENT].size_bytes

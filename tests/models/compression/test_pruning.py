@@ -6,7 +6,9 @@ import pytest
 import tf_keras as keras
 
 import digest
-from models import pruning, retrieval, stored
+from models import retrieval, stored
+from models.compression import pruning
+from models.compression.pruning import Pattern
 from models.fit import batches, fit
 from models.retrieval import Retrieval
 from tests.models import small
@@ -52,7 +54,8 @@ def pruned(tmp_path_factory: pytest.TempPathFactory) -> Pruned:
     keras.utils.set_random_seed(3)
     stored.write(retrieval.build(SHAPE), folder)
     files = digest.of_folder(folder)
-    parent, wrapped = stored.read(folder), pruning.wrap(stored.read(folder), sparsity=WANTED, steps=STEPS)
+    parent = stored.read(folder)
+    wrapped = pruning.wrap(stored.read(folder), Pattern.POLYNOMIAL, sparsity=WANTED, steps=STEPS)
     train(wrapped)
     return Pruned(folder, files, parent, wrapped, pruning.strip(wrapped))
 
@@ -105,7 +108,7 @@ def test_wrapping_shares_the_layers_of_the_model_it_is_given(pruned: Pruned) -> 
     """Why contestants read the float model anew: training the wrapped model moves the one that was handed in."""
     handed_in = stored.read(pruned.folder)
     before = stored.weights(handed_in)
-    train(pruning.wrap(handed_in, sparsity=WANTED, steps=STEPS))
+    train(pruning.wrap(handed_in, Pattern.POLYNOMIAL, sparsity=WANTED, steps=STEPS))
     after = stored.weights(handed_in)
     assert not np.array_equal(after["query_tower/query_projection/0"], before["query_tower/query_projection/0"])
     assert np.mean(after["query_tower/query_projection/0"] == 0) == pytest.approx(WANTED, abs=0.01)
@@ -113,5 +116,5 @@ def test_wrapping_shares_the_layers_of_the_model_it_is_given(pruned: Pruned) -> 
 
 def test_without_training_nothing_is_pruned(pruned: Pruned) -> None:
     """A claim is not a fact: the sparsity is counted, and this is what a schedule that never ran leaves behind."""
-    idle = pruning.strip(pruning.wrap(stored.read(pruned.folder), sparsity=WANTED, steps=STEPS))
+    idle = pruning.strip(pruning.wrap(stored.read(pruned.folder), Pattern.POLYNOMIAL, sparsity=WANTED, steps=STEPS))
     assert pruning.sparsity(idle) == UNTRAINED
