@@ -8,33 +8,32 @@ sequence_items.parquet (original ids), interactions.parquet (timestamp_filled), 
 What differs from params.yaml is a named experiment, benchmarks/experiments/movielens-1m.yaml. With `--select` the model
 learns without the last two items and says after how many epochs the validation was best: that is `train.epochs` of the
 experiment. Without, it learns all but the last item for so many epochs, once a seed, and takes the test: as it was
-trained, in fewer bits, and as the mean of all seeds. A seed takes long on two cores; those that ended are kept under
-.cache.
+trained, kept in fewer bytes, and as the mean of all seeds. A seed takes long on two cores; those that ended are kept
+under .cache.
 """
 
 import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 import pandas as pd
-import yaml
 
 import digest
 import durable
 import params
-from benchmarks import runs
-from benchmarks.quality import METRICS
+from benchmarks import experiments, runs
+from benchmarks.quality import METRICS, PRIMARY
 from benchmarks.results import FOLDER, Result, merge
 from dataset.batches import CandidateFeatures
 from dataset.world import World
 from evaluation.metrics import Values
-from evaluation.significance import Bootstrap
+from evaluation.significance import Bootstrap, Interval
 from scoring import folder as form_folder
 from scoring.blend import Blend
 from scoring.forms import Form
@@ -57,6 +56,8 @@ class Cost(msgspec.Struct):
 
     hours: float
     epochs: int
+    savedmodel_bytes: int
+    """With its index, as TFRS would serve it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -118,20 +119,32 @@ def select(settings: params.Params, seed: int) -> None:
 
 
 def fit(settings: params.Params, seed: int, place: Path) -> None:
-    """Trains on all but each user's last item and writes the model as it may be served, in each way to keep it."""
-    from models import device
-    from models.compression.storage import STORAGES, Known
+    """Trains on all but each user's last item, and writes the model and what it took."""
+    from models import device, export, stored
 
     world, chosen, start = World.read(settings.paths.features), _chosen(settings), time.monotonic()
     device.prepare(seed=seed, threads=settings.train.threads)
     fold, epochs = world.final, settings.train.epochs
     model, _ = fitting.neural(f"seed {seed}", world, fold, chosen, settings.train, seed, epochs=epochs, validate=None)
     hours = (time.monotonic() - start) / 3600
+    items = CandidateFeatures.catalogue(fold.features, fold.freeze)
+    stored.write(model, place / "model")
+    whole = export.savedmodel_bytes(model, items, k=max(settings.evaluate.cutoffs))
+    durable.write_json(place / "cost.json", Cost(hours, epochs, whole))
+
+
+def keep(settings: params.Params, place: Path) -> list[Path]:
+    """Writes a fitted model as it may be served, in each way to keep it, and returns the folders."""
+    from models import stored
+    from models.compression.storage import STORAGES, Known
+
+    world = World.read(settings.paths.features)
+    fold, model = world.final, stored.read(place / "model")
     known = Known(CandidateFeatures.catalogue(fold.features, fold.freeze), fold.counts, fold.learn[:0])
     for name in KEPT:
         form = STORAGES[name].form(model, known)
         form_folder.write(place / name, form, model=MODEL, name=name, items=len(world.items), freeze=fold.freeze)
-    durable.write_json(place / "cost.json", Cost(hours, epochs))
+    return [place / name for name in KEPT]
 
 
 def inbox(folder: Path, place: Path) -> None:
@@ -163,19 +176,28 @@ def results(folders: list[Path], settings: params.Params) -> Iterator[Result]:
     """Each way to keep it: the mean over seeds, its interval over users; and what the seeds' mean scores come to."""
     world = World.read(settings.paths.features)
     bootstrap = Bootstrap(settings.evaluate.bootstrap_samples, settings.evaluate.confidence, settings.seed)
-    labels = {"float32": f"podium/{MODEL}"}
-    for name in sorted(path.name for path in folders[0].iterdir() if path.is_dir()):
-        forms = [form_folder.read(folder / name)[1] for folder in folders]
-        label = labels.get(name, f"podium/{MODEL}-{name}")
-        yield from _rows(label, [_per_query(form, world, settings) for form in forms], world, bootstrap)
-        size = float(_bytes(folders[0] / name))
-        yield _row(label, "bytes", size, size, size, "bytes")
+    costs = [msgspec.json.decode((folder / "cost.json").read_bytes(), type=Cost) for folder in folders]
+    kept = [keep(settings, folder) for folder in folders]
+    floats: list[dict[str, Values]] = []
+    for name, places in zip(KEPT, zip(*kept, strict=True), strict=True):
+        label = f"podium/{MODEL}" if name == KEPT[0] else f"podium/{MODEL}-{name}"
+        forms = [form_folder.read(place)[1] for place in places]
+        values = [_per_query(form, world, settings) for form in forms]
+        floats = floats or values
+        yield from _rows(label, values, world, bootstrap)
+        if values is not floats:
+            ours, parents = (np.mean([one[PRIMARY] for one in found], axis=0) for found in (values, floats))
+            change = bootstrap.relative(ours, parents, world.test.user)
+            yield _row(label, f"{PRIMARY} change from float", change)
+        sizes = [_bytes(place) for place in places]
+        yield _row(label, "bytes", _span(sizes), "bytes")
+        times = [cost.savedmodel_bytes / size for cost, size in zip(costs, sizes, strict=True)]
+        yield _row(label, "times smaller than the float SavedModel", _span(times), "ratio")
         if len(forms) > 1:
             even = np.full((1, len(forms)), 1 / len(forms))
             together = _per_query(Blend(forms, [0], even), world, settings)
             yield from _rows(f"{label}, {len(forms)} seeds averaged", [together], world, bootstrap)
-    hours = [msgspec.json.decode((folder / "cost.json").read_bytes(), type=Cost).hours for folder in folders]
-    yield _row(f"podium/{MODEL}", "hours of training, a seed", float(np.mean(hours)), min(hours), max(hours), "h")
+    yield _row(f"podium/{MODEL}", "hours of training, a seed", _span([cost.hours for cost in costs]), "h")
 
 
 def _per_query(form: Form, world: World, settings: params.Params) -> dict[str, Values]:
@@ -185,11 +207,16 @@ def _per_query(form: Form, world: World, settings: params.Params) -> dict[str, V
 
 def _rows(label: str, found: list[dict[str, Values]], world: World, bootstrap: Bootstrap) -> Iterator[Result]:
     for metric in METRICS:
-        span = bootstrap.mean(np.mean([one[metric] for one in found], axis=0), world.test.user)
-        yield _row(label, metric, float(span.value), float(span.low), float(span.high), "1")
+        yield _row(label, metric, bootstrap.mean(np.mean([one[metric] for one in found], axis=0), world.test.user))
 
 
-def _row(subject: str, metric: str, value: float, low: float, high: float, unit: str) -> Result:
+def _span(values: Sequence[float]) -> Interval:
+    """Mean over the seeds, least and most."""
+    return Interval(float(np.mean(values)), min(values), max(values))
+
+
+def _row(subject: str, metric: str, interval: Interval, unit: str = "1") -> Result:
+    value, low, high = float(interval.value), float(interval.low), float(interval.high)
     return Result(*LABELS, subject, metric, value, low, high, unit, COMMAND)
 
 
@@ -205,7 +232,7 @@ def _chosen(settings: params.Params) -> params.Sequence:
 
 def _prepared(home: Path, folder: Path, experiment: Path) -> params.Params:
     """The experiment's parameters, once its features are there."""
-    settings = params.load(_parameters(home, experiment))
+    settings = params.load(experiments.written(experiment, home))
     if not (settings.paths.inbox / "items.csv").exists():
         inbox(folder, settings.paths.inbox)
     if not (settings.paths.features / "shape.json").exists():
@@ -218,25 +245,6 @@ def _name(folder: Path, experiment: Path) -> str:
     """Digest of all that the runs depend on."""
     files = (experiment, Path("params.yaml"), folder / "sequences.parquet")
     return runs.name(*(digest.of_file(path) for path in files))
-
-
-def _parameters(home: Path, experiment: Path) -> Path:
-    """params.yaml with the experiment's values, and every path below `home`."""
-    found = yaml.safe_load(Path("params.yaml").read_text())
-    paths = {name: str(home / Path(path).name) for name, path in found["paths"].items()}
-    _merge(found, {**yaml.safe_load(experiment.read_text()), "paths": paths})
-    home.mkdir(parents=True, exist_ok=True)
-    file = home / "params.yaml"
-    file.write_bytes(msgspec.yaml.encode(found))
-    return file
-
-
-def _merge(whole: dict[str, Any], changed: dict[str, Any]) -> None:
-    for name, value in changed.items():
-        if isinstance(value, dict) and isinstance(whole.get(name), dict):
-            _merge(whole[name], value)
-        else:
-            whole[name] = value
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,10 @@ README: Final = Path("README.md")
 BEGIN: Final = "<!-- results: made by `python -m benchmarks.readme`, do not edit -->"
 END: Final = "<!-- end of results -->"
 DATASET: Final = "movielens-100k"
+PAPERS: Final = "movielens-1m"
+"""Last item of each user; recall_at_10 is what they call HR@10."""
 COLUMNS: Final = ("ndcg_at_10", "recall_at_10", "mrr_at_10", "recall_at_100")
+PAPER_COLUMNS: Final = ("ndcg_at_10", "recall_at_10", "bytes", "times smaller than the float SavedModel")
 
 
 def main(arguments: list[str]) -> int:
@@ -38,17 +42,28 @@ def replaced(text: str, tables: str) -> str:
 
 
 def tables(results: list[Result]) -> list[str]:
-    """Markdown: quality of each subject on MovieLens-100K, differences with their intervals, sizes."""
-    results = [result for result in results if result.dataset == DATASET]
+    """Markdown: quality of each subject on MovieLens-100K, differences with intervals, sizes; then the papers'."""
+    usual, papers = ([result for result in results if result.dataset == dataset] for dataset in (DATASET, PAPERS))
+    claims = _claims([result for result in usual if result.benchmark == "quality"])
+    return ["\n".join(lines) for lines in (_quality(usual, COLUMNS), claims, _quality(papers, PAPER_COLUMNS))]
+
+
+def _quality(results: list[Result], columns: Sequence[str]) -> list[str]:
+    """Subjects, the best first; a figure that a subject does not have leaves its cell empty."""
     by_key = {(result.subject, result.metric): result for result in results}
-    subjects = list(dict.fromkeys(result.subject for result in results if result.metric == COLUMNS[0]))
-    quality = [_line("model", *COLUMNS, "95% interval of ndcg_at_10"), _line("---", *["---:"] * (len(COLUMNS) + 1))]
-    for subject in sorted(subjects, key=lambda name: -by_key[name, COLUMNS[0]].value):
-        interval = by_key[subject, COLUMNS[0]]
-        cells = [f"{by_key[subject, metric].value:.4f}" for metric in COLUMNS]
-        quality.append(_line(subject, *cells, f"{interval.low:.4f} to {interval.high:.4f}"))
-    ours = [result for result in results if result.benchmark == "quality"]
-    return ["\n".join(quality), "\n".join(_claims(ours))]
+    subjects = list(dict.fromkeys(result.subject for result in results if result.metric == columns[0]))
+    lines = [_line("model", *columns, "95% interval of ndcg_at_10"), _line("---", *["---:"] * (len(columns) + 1))]
+    for subject in sorted(subjects, key=lambda name: -by_key[name, columns[0]].value):
+        interval = by_key[subject, columns[0]]
+        cells = [_cell(by_key.get((subject, metric))) for metric in columns]
+        lines.append(_line(subject, *cells, f"{interval.low:.4f} to {interval.high:.4f}"))
+    return lines
+
+
+def _cell(found: Result | None) -> str:
+    if found is None:
+        return ""
+    return {"bytes": f"{found.value:,.0f}", "ratio": f"{found.value:.2f}"}.get(found.unit, f"{found.value:.4f}")
 
 
 def _claims(results: list[Result]) -> list[str]:

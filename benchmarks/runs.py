@@ -61,7 +61,16 @@ def run_stages(file: Path, folders: Sequence[Path], seeds: Sequence[int], stages
 
 def peak_bytes() -> int:
     """Most resident memory of this program so far; rusage would count what the process that started it had."""
-    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+    return _status("VmHWM")
+
+
+def resident_bytes() -> int:
+    """Resident memory of this program now."""
+    return _status("VmRSS")
+
+
+def _status(name: str) -> int:
+    return int(Path("/proc/self/status").read_text().partition(f"{name}:")[2].split()[0]) * 1024
 
 
 def _once(file: Path, folder: Path, seed: int, step: tuple[str, ...]) -> None:

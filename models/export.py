@@ -61,7 +61,7 @@ def convert(
         assert calibrate is not None
         converter.representative_dataset = lambda: _one_by_one(network, calibrate)
     with warnings.catch_warnings():
-        # Inputs stay what they are, so there are no statistics of theirs to give; the calibrating one is TensorFlow's own.
+        # Inputs stay as they are, without statistics; and TensorFlow calibrates with what it warns of.
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
         flatbuffer: bytes = converter.convert()

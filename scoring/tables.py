@@ -147,7 +147,8 @@ class Shared:
 
     def wide(self) -> Floats:
         """[items, d] float32."""
-        return self.table.wide()[self.row]
+        found: Floats = self.table.wide()[self.row]
+        return found
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """`<name>-row`, and `<name>` as of a `Table`."""

@@ -95,7 +95,7 @@ def _neural(
         amounts = Amounts(settings.sparsity, settings.clusters, settings.bits)
         return [
             Entry(one.name, one.form, one.sparsity, one.trained_on, one.claim)
-            for one in contestants(retraining, known, settings.contestants, amounts)
+            for one in contestants(retraining, known, settings.contestants.items(), amounts)
         ]
 
     def savedmodel_bytes() -> int:

@@ -15,7 +15,7 @@ Its name is the way to keep it where it was not trained on, the way it was train
 `tied-8`, `pruned`, `pruned-tied-8`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -95,7 +95,7 @@ TRAININGS: Final[dict[str, Callable[[Retraining, str, Amounts], Retriever]]] = {
 
 
 def contestants(
-    retraining: Retraining, known: Known, wanted: Mapping[str, Sequence[str]], amounts: Amounts
+    retraining: Retraining, known: Known, wanted: Iterable[tuple[str, Sequence[str]]], amounts: Amounts
 ) -> Iterator[Contestant]:
     """Makes the contestants of one fit, one after the other.
 
@@ -111,7 +111,7 @@ def contestants(
     """
     parent = retraining.start()
     before = stored.weights(parent)
-    for training, storages in wanted.items():
+    for training, storages in wanted:
         model = parent if training == UNTRAINED else TRAININGS[training](retraining, training, amounts)
         for storage in storages:
             name, keep = named(training, storage), STORAGES[storage]

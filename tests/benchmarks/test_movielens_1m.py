@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import params
-from benchmarks import movielens_1m
+from benchmarks import compression, experiments, movielens_1m
 from benchmarks.results import read
 
 
@@ -62,7 +62,7 @@ def test_a_title_gives_its_year_away(folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_experiment_changes_what_it_says_and_nothing_else(tmp_path: Path) -> None:
-    found = params.load(movielens_1m._parameters(tmp_path, movielens_1m.EXPERIMENT))
+    found = params.load(experiments.written(movielens_1m.EXPERIMENT, tmp_path))
     usual = params.load()
     assert found.split.protocol == "leave-one-out"
     assert found.paths.features == tmp_path / "features"
@@ -71,6 +71,14 @@ def test_the_experiment_changes_what_it_says_and_nothing_else(tmp_path: Path) ->
     assert isinstance(ours, params.Sequence)
     assert isinstance(theirs, params.Sequence)
     assert (ours.embedding_dim, ours.blocks) == (128, theirs.blocks)
+
+
+def test_the_whole_tournament_is_in_its_experiment_and_the_data_stays_where_it_is(tmp_path: Path) -> None:
+    found, usual = params.load(experiments.written(compression.EXPERIMENT, tmp_path, elsewhere=False)), params.load()
+    assert found.paths == usual.paths
+    assert set(found.compress.contestants) == set(get_args(params.Training))
+    assert set(found.compress.contestants["untrained"]) == set(get_args(params.Storage))
+    assert found.compress.sparsity == usual.compress.sparsity
 
 
 def test_a_folder_without_the_log_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,13 +102,15 @@ def test_each_seed_takes_the_test_and_all_of_them_together(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     assert movielens_1m.main(["published", "--experiment", "small.yaml", "--seeds", "7,8"]) == 0
     found = {(one.subject, one.metric): one for one in read(Path("docs/results/quality.csv"))}
-    names = ["transformer", "transformer-float16", "transformer-int8"]
+    names = ["transformer", *(f"transformer-{name}" for name in movielens_1m.KEPT[1:])]
     subjects = {f"podium/{name}{how}" for name in names for how in ("", ", 2 seeds averaged")}
     assert {subject for subject, metric in found if metric == "ndcg_at_10"} == subjects
     for subject in subjects:
         value = found[subject, "recall_at_10"]
         assert 0 <= value.low <= value.value <= value.high <= 1
-    assert found["podium/transformer-int8", "bytes"].value < found["podium/transformer", "bytes"].value
+    assert found["podium/transformer-tied-8", "bytes"].value < found["podium/transformer", "bytes"].value
+    assert found["podium/transformer-tied-8", "times smaller than the float SavedModel"].value > 1
+    assert ("podium/transformer-tied-8", "ndcg_at_10 change from float") in found
     before = {path: path.stat().st_mtime_ns for path in Path(".cache").rglob("cost.json")}
     assert len(before) == 2
     movielens_1m.main(["published", "--experiment", "small.yaml", "--seeds", "7,8"])

@@ -104,3 +104,14 @@ def test_what_is_obvious_has_no_serendipity_and_precision_bounds_it() -> None:
     other = lists.serendipity(np.ones(200, np.int64), target, obvious, [5])["serendipity_at_5"]
     assert 0 < other.sum() < 200 / 5
     assert other.tolist() == np.where(place > 0, 0, 1 / 5).tolist()
+
+
+def test_overlap_by_hand() -> None:
+    ours = np.array([[1, 2, 3], [4, 5, -1], [7, -1, -1], [-1, -1, -1]], np.int32)
+    theirs = np.array([[3, 2, 9], [4, -1, -1], [-1, -1, -1], [1, 2, 3]], np.int32)
+    # Two of three, one of one, none asked for, none of three.
+    assert lists.overlap(ours, theirs) == pytest.approx((2 / 3 + 1 + 1 + 0) / 4)
+    assert lists.overlap(theirs[:1], theirs[:1]) == 1.0
+    eleven = np.arange(2, 13)[None]
+    assert lists.overlap(eleven[:, ::-1], eleven) == pytest.approx(0.9), "only the first ten count"
+    assert lists.overlap(ours[:0], theirs[:0]) == 1.0

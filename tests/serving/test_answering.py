@@ -89,8 +89,9 @@ def test_scores_that_are_no_numbers_are_popularity(answering: Answering, k: int)
 def test_one_score_that_is_no_number_is_never_recommended(tiny_servable: Path, log: ExposureLog) -> None:
     whole = servable.read(tiny_servable)
     assert isinstance(whole.form, Tower)
-    vectors = whole.form.vectors.copy()
-    vectors[5] = np.nan
+    values = whole.form.vectors.values.copy()
+    values[5] = np.nan
+    vectors = replace(whole.form.vectors, values=values)
     answering = Answering(replace(whole, form=replace(whole.form, vectors=vectors)), version="v1", log=log)
     assert ask(answering, None, "item-6", k=100).fallback == "model_failed"
     assert ask(answering, None, "item-3", "item-6", k=3).fallback is None

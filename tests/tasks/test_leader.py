@@ -14,6 +14,7 @@ def outcome(name: str, ndcg: float, upon: Upon | None = None) -> Variants:
         size_bytes=1,
         gzip_bytes=1,
         validation_ndcg_at_10=ndcg,
+        top_10_overlap=1.0,
         change=0.0,
         change_low=0.0,
         change_high=0.0,

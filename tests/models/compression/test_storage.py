@@ -108,7 +108,7 @@ def test_rows_of_zeros_stay_zeros() -> None:
 def test_a_kernel_is_rounded_in_each_output_channel() -> None:
     kernel = np.array([[1.0, 0.0, 30.0], [-0.4, 0.0, 11.0]], np.float32)
     found = litert.rounded(kernel, 3)
-    np.testing.assert_allclose(found, [[1, 0, 30], [-1 / 3, 0, 10]], rtol=1e-6)
+    np.testing.assert_allclose(found, np.array([[1, 0, 30], [-1 / 3, 0, 10]]), rtol=1e-6)
 
 
 def test_an_export_is_the_same_bytes_in_every_process(model: Retrieval, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def _loss(model: Retriever) -> float:
 
 def test_contestants_have_their_names_and_order(folder: Path) -> None:
     wanted = {"untrained": ["float32", "tied-8"], "control": ["float32"], "pruned": ["float32", "tied-4"]}
-    made = list(contestants(retraining(folder), KNOWN, wanted, AMOUNTS))
+    made = list(contestants(retraining(folder), KNOWN, wanted.items(), AMOUNTS))
     assert [one.name for one in made] == ["float32", "tied-8", "control", "pruned", "pruned-tied-4"]
     assert [one.trained_on for one in made] == [False, False, True, True, True]
     assert named("quantization-aware", "tied-4") == "quantization-aware-tied-4"
