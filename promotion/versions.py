@@ -12,9 +12,9 @@ from typing import Final
 import digest
 import durable
 
-SUFFIXES: Final = frozenset({".json", ".npy", ".npz", ".tflite"})
+SUFFIXES: Final = (".json", ".npy", ".npy.gz", ".npz", ".tflite", ".tflite.gz")
 """Formats that hold data and can't run code when they are read."""
-NAME: Final = re.compile(r"[a-z0-9._-]{1,64}")
+NAME: Final = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,63}")
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 INCOMING: Final = ".incoming-"
 
@@ -50,9 +50,10 @@ def check_names(folder: Path) -> list[Path]:
     for path in paths:
         if path.is_symlink() or not path.is_file():
             raise RegistryError(f"{path}: a version must hold plain files alone, no links, folders or devices")
-        if not NAME.fullmatch(path.name) or path.suffix not in SUFFIXES:
+        if not NAME.fullmatch(path.name) or not path.name.endswith(SUFFIXES):
             raise RegistryError(
-                f"{path}: file names must match {NAME.pattern} and end in {sorted(SUFFIXES)}. Received: {path.name!r}"
+                f"{path}: file names must match {NAME.pattern} and end in one of {list(SUFFIXES)}. "
+                f"Received: {path.name!r}"
             )
     if not paths:
         raise RegistryError(f"{folder}: a version must hold at least one file")

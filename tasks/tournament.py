@@ -33,8 +33,8 @@ class Entry:
     """Share of zeros in the Dense kernels, 0..1."""
     trained_on: bool = False
     """Whether it had more epochs than the float model."""
-    claim: float = 1.0
-    """Largest share of the float model's bytes that it may have."""
+    claim: float | None = None
+    """Largest share of the float model's bytes that it may have; None where it claims nothing."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,11 @@ def _measured(folder: Path, entry: Entry, quality: dict[str, _Quality], margin: 
 def _refuse_no_ops(entries: list[Entry], found: dict[str, Variant]) -> None:
     """What claims to be smaller than the float model has to be, in bytes; what has zeros or clusters, when gzipped."""
     parent = found[PARENT]
-    limits = [(entry.name, found[entry.name].size_bytes, int(entry.claim * parent.size_bytes)) for entry in entries]
+    limits = [
+        (entry.name, found[entry.name].size_bytes, int(entry.claim * parent.size_bytes))
+        for entry in entries
+        if entry.claim is not None
+    ]
     limits += [
         (entry.name, found[entry.name].gzip_bytes, found[CONTROL].gzip_bytes - 1)
         for entry in entries

@@ -59,8 +59,8 @@ class Contestant:
     """Share of zeros in the Dense kernels, 0..1, as counted."""
     trained_on: bool
     """Whether it had more epochs than the float model, and so is to be compared with the control as well."""
-    claim: float
-    """Largest share of the float model's bytes that it may have."""
+    claim: float | None
+    """Largest share of the float model's bytes that it may have; None where it claims nothing."""
 
 
 def _pruned(pattern: Pattern) -> Callable[[Retraining, str, Amounts], Retriever]:

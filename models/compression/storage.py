@@ -94,22 +94,22 @@ class Storage:
     """A way to keep a model, and what it claims."""
 
     form: Callable[[Retriever, Known], Form]
-    claim: float
-    """Largest share of the bytes of `float32` that it may take."""
+    claim: float | None
+    """Largest share of the bytes of `float32` that it may take; None where it claims nothing."""
 
 
 STORAGES: Final[dict[str, Storage]] = {
-    "float32": Storage(float32, 1.0),
+    "float32": Storage(float32, None),
     "float16": Storage(float16, 0.6),
     "int8": Storage(int8, 0.5),
     "full-int8": Storage(full_int8, 0.5),
-    "tied-8": Storage(tied(8, embeddings.levels(8)), 0.35),
-    "tied-6": Storage(tied(6, embeddings.levels(6)), 0.3),
-    "tied-4": Storage(tied(4, embeddings.levels(4)), 0.25),
-    "tied-low-rank": Storage(tied(8, embeddings.low_rank), 0.35),
-    "tied-product": Storage(tied(8, embeddings.product), 0.35),
-    "tied-by-popularity": Storage(tied(8, embeddings.by_popularity), 0.35),
-    "tied-hashed": Storage(tied(8, embeddings.hashed), 0.35),
+    "tied-8": Storage(tied(8, embeddings.levels(8)), 0.5),
+    "tied-6": Storage(tied(6, embeddings.levels(6)), 0.5),
+    "tied-4": Storage(tied(4, embeddings.levels(4)), 0.5),
+    "tied-low-rank": Storage(tied(8, embeddings.low_rank), 0.5),
+    "tied-product": Storage(tied(8, embeddings.product), 0.5),
+    "tied-by-popularity": Storage(tied(8, embeddings.by_popularity), 0.5),
+    "tied-hashed": Storage(tied(8, embeddings.hashed), 0.5),
 }
 
 

@@ -87,7 +87,20 @@ def test_copy_doesnt_follow_later_changes_of_the_source(registry: Registry, tmp_
 
 @pytest.mark.parametrize(
     "name",
-    ["model.pkl", "model.py", "x.so", "noext", ".json", "UPPER.json", "a b.json", f"{'a' * 60}.json", "x.json\n"],
+    [
+        "model.pkl",
+        "model.pkl.gz",
+        "x.json.gz",
+        ".npy.gz",
+        "model.py",
+        "x.so",
+        "noext",
+        ".json",
+        "UPPER.json",
+        "a b.json",
+        f"{'a' * 60}.json",
+        "x.json\n",
+    ],
 )
 def test_file_with_a_name_that_isnt_allowed_is_named(registry: Registry, tmp_path: Path, name: str) -> None:
     source = servable(tmp_path / "model")
