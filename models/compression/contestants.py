@@ -111,9 +111,11 @@ def contestants(
     """
     parent = retraining.start()
     before = stored.weights(parent)
-    for training, storages in wanted:
+    asked = dict(wanted)
+    # In an order of their own: that of a mapping says nothing, and YAML's writers sort it.
+    for training in (training for training in TRAININGS if training in asked):
         model = parent if training == UNTRAINED else TRAININGS[training](retraining, training, amounts)
-        for storage in storages:
+        for storage in (storage for storage in STORAGES if storage in asked[training]):
             name, keep = named(training, storage), STORAGES[storage]
             trained_on = training != UNTRAINED
             yield Contestant(name, keep.form(model, known), pruning.sparsity(model), trained_on, keep.claim)

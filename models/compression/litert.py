@@ -59,6 +59,11 @@ def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
 def _anonymous(flatbuffer: bytes) -> bytes:
     """Without the converter's metadata and the names of tensors inside, which are a seventh of a small network."""
     model: Any = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
+    for buffer in model.buffers:
+        # The quantizer puts the weights of a large network behind the flatbuffer; this brings them inside.
+        if buffer.size:
+            buffer.data = np.frombuffer(flatbuffer, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
     for graph in model.subgraphs:
         outside = {*graph.inputs, *graph.outputs}
         for index, tensor in enumerate(graph.tensors):

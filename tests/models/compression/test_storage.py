@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tf_keras as keras
 
 from dataset.query import Floats
 from models import retrieval, stored
@@ -11,6 +12,7 @@ from models.compression import litert
 from models.compression.storage import STORAGES, Known
 from models.retrieval import Retrieval
 from scoring import folder
+from scoring.network import Network
 from scoring.quantize import quantize_rows
 from scoring.tied import Tied
 from scoring.tower import Tower
@@ -80,6 +82,15 @@ def test_a_tied_form_says_what_its_rounded_weights_say(model: Retrieval) -> None
     # What is known of the items is kept in 16 bits.
     np.testing.assert_allclose(form.scores(small.queries()), scores(rounded), atol=3e-3)
     assert np.abs(scores(rounded) - scores(model)).max() > 3e-3
+
+
+def test_a_network_whose_weights_lie_behind_the_flatbuffer_is_read_all_the_same() -> None:
+    """The quantizer does so from some hundred kilobytes on."""
+    given = keras.Input((512,), name="x")
+    network = keras.Model({"x": given}, keras.layers.Dense(1024, use_bias=False)(given))
+    kernel = litert.rounded(network.layers[-1].kernel.numpy(), 8)
+    found = Network(litert.weights_only(network, 8), "large").run({"x": np.eye(512, dtype=np.float32)})
+    np.testing.assert_allclose(found, kernel, atol=1e-6)
 
 
 def test_keeping_a_model_leaves_it_as_it_is(model: Retrieval) -> None:
