@@ -31,7 +31,7 @@ import digest
 import durable
 import params
 from benchmarks import experiments, runs
-from benchmarks.results import FOLDER, Result, write
+from benchmarks.results import FOLDER, Result, read, write
 from dataset.world import World
 from evaluation import lists
 from evaluation.significance import Bootstrap, Interval
@@ -49,6 +49,8 @@ CHANGE: Final = "change of ndcg_at_10 from float"
 BATCHES: Final = (1, 64)
 QUERIES: Final = 1000
 WARM_UP: Final = 3
+FAR: Final = 0.1
+"""Share of the float model's quality below which a contestant is off the picture."""
 
 
 class Cost(msgspec.Struct):
@@ -71,7 +73,12 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--seeds", default="7", help="separated by commas")
     parser.add_argument("--cost", type=Path, metavar="FOLDER", help="measure the form in FOLDER and print it as JSON")
+    parser.add_argument("--draw", action="store_true", help="table and picture anew from compression.csv, and no more")
     given = parser.parse_args(arguments)
+    seeds = [int(seed) for seed in given.seeds.split(",")]
+    if given.draw:
+        show(read(FOLDER / "compression.csv"), seeds[0])
+        return 0
     if given.cost:
         sys.stdout.buffer.write(msgspec.json.encode(cost(given.cost, params.load())))
         return 0
@@ -79,13 +86,17 @@ def main(arguments: list[str]) -> int:
     name = runs.name(*(digest.of_file(path) for path in (EXPERIMENT, Path("params.yaml"))))
     home = Path(".cache/compression") / runs.name(name, digest.of_folder(plain.paths.features))
     file = experiments.written(EXPERIMENT, home, elsewhere=False)
-    seeds = [int(seed) for seed in given.seeds.split(",")]
     runs.run_stages(file, [home / str(seed) for seed in seeds], seeds, STAGES, label="compression")
     found = [result for seed in seeds for result in results(home / str(seed), params.load(file), seed)]
     write(FOLDER / "compression.csv", found)
-    durable.write_bytes(FOLDER / "compression.md", table(found, seeds[0]).encode())
-    draw(found, seeds[0], FOLDER / "compression.png")
+    show(found, seeds[0])
     return 0
+
+
+def show(found: list[Result], seed: int) -> None:
+    """Writes table and picture of one seed."""
+    durable.write_bytes(FOLDER / "compression.md", table(found, seed).encode())
+    draw(found, seed, FOLDER / "compression.png")
 
 
 def results(run: Path, settings: params.Params, seed: int) -> Iterator[Result]:
@@ -164,23 +175,37 @@ def table(found: list[Result], seed: int) -> str:
 
 
 def draw(found: list[Result], seed: int, path: Path) -> None:
-    """Bytes against NDCG@10, latency as colour, and the front of those that none is smaller and better than."""
+    """Bytes against NDCG@10, latency as colour, and the front of those that none is smaller and better than.
+
+    What is far below all others is drawn as a triangle on the lower border, or nothing else could be told apart.
+    """
     of = _by_contestant(found, seed)
     names = sorted(of, key=lambda name: of[name]["bytes"].value)
     size = np.array([of[name]["bytes"].value / 1e3 for name in names])
     quality = np.array([of[name][PRIMARY].value for name in names])
     latency = np.array([of[name]["p50 of 1 query"].value for name in names])
-    figure, axes = pyplot.subplots(figsize=(10, 6))
+    floor = (1 - FAR) * of[PARENT][PRIMARY].value
+    far = quality < floor
+    figure, axes = pyplot.subplots(figsize=(11, 6))
     front = quality >= np.maximum.accumulate(quality)
     axes.step(size[front], quality[front], where="post", color="#9aa5b1", linewidth=1, zorder=1)
-    dots = axes.scatter(size, quality, c=latency, cmap="viridis", s=50, zorder=2)
-    for place, name in enumerate(names):
-        axes.annotate(name, (size[place], quality[place]), xytext=(5, 4), textcoords="offset points", fontsize=7)
+    shades = matplotlib.colors.Normalize(latency.min(), latency.max())
+    for which, marker in ((~far, "o"), (far, "v")):
+        place = np.maximum(quality[which], floor)
+        axes.scatter(size[which], place, c=latency[which], norm=shades, cmap="viridis", marker=marker, s=60, zorder=2)
+    for place, (kilobytes, value) in enumerate(zip(size, np.maximum(quality, floor), strict=True)):
+        spot = (4 + 9 * (place % 2), 5 if place % 3 else -11)
+        axes.annotate(str(place + 1), (kilobytes, value), xytext=spot, textcoords="offset points", fontsize=8)
+    said = [f"{place + 1}  {name}  ({quality[place]:.4f})" for place, name in enumerate(names)]
+    axes.text(1.22, 1, "\n".join(said), transform=axes.transAxes, va="top", fontsize=8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("{x:,.0f}")
     axes.set_xlabel("kilobytes on disk (log)")
     axes.set_ylabel("NDCG@10 of the test")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.colorbar(dots, label="p50 of one query, ms")
+    colours = matplotlib.cm.ScalarMappable(norm=shades, cmap="viridis")
+    figure.colorbar(colours, ax=axes, label="p50 of one query, ms")
     figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
     pyplot.close(figure)
 
