@@ -112,6 +112,6 @@ def test_overlap_by_hand() -> None:
     # Two of three, one of one, none asked for, none of three.
     assert lists.overlap(ours, theirs) == pytest.approx((2 / 3 + 1 + 1 + 0) / 4)
     assert lists.overlap(theirs[:1], theirs[:1]) == 1.0
-    eleven = np.arange(2, 13)[None]
+    eleven = np.arange(2, 13, dtype=np.int32)[None]
     assert lists.overlap(eleven[:, ::-1], eleven) == pytest.approx(0.9), "only the first ten count"
     assert lists.overlap(ours[:0], theirs[:0]) == 1.0
