@@ -129,7 +129,7 @@ def fit(settings: params.Params, seed: int, place: Path) -> None:
     hours = (time.monotonic() - start) / 3600
     items = CandidateFeatures.catalogue(fold.features, fold.freeze)
     stored.write(model, place / "model")
-    whole = export.savedmodel_bytes(model, items, k=max(settings.evaluate.cutoffs))
+    whole = export.savedmodel_bytes(model, items, k=min(settings.evaluate.cutoffs))
     durable.write_json(place / "cost.json", Cost(hours, epochs, whole))
 
 

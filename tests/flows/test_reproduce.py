@@ -109,7 +109,7 @@ def test_code_runs_the_stage_that_imports_it_and_no_other(copy: Path) -> None:
 def test_metrics_and_plots_are_shown_and_compared(copy: Path) -> None:
     project.commit(copy, "first run")
     shown = project.dvc(copy, "metrics", "show", "--md")
-    for subject in ("two-tower-pruned-int8", "popularity", "item-knn", "blend"):
+    for subject in ("two-tower-pruned-tied-8", "popularity", "item-knn", "blend"):
         assert subject in shown
     assert "ndcg_at_10" in shown
     assert project.dvc(copy, "metrics", "diff").strip() == ""

@@ -113,7 +113,7 @@ def test_a_loss_that_is_no_number_is_refused(model: Retrieval, bad: float) -> No
 )
 def test_wrong_weights_are_refused(folder: Path, name: str, value: np.ndarray | None) -> None:
     change(folder, **{name: value})
-    with pytest.raises(WeightsError, match=rf"weights\.npz must fit its architecture\. Differs in: .*{name}"):
+    with pytest.raises(WeightsError, match=rf"weights\.npz: weights must fit the architecture\. Differs in: .*{name}"):
         stored.read(folder)
 
 
