@@ -83,8 +83,8 @@ def main(arguments: list[str]) -> int:
         sys.stdout.buffer.write(msgspec.json.encode(cost(given.cost, params.load())))
         return 0
     plain = params.load()
-    name = runs.name(*(digest.of_file(path) for path in (EXPERIMENT, Path("params.yaml"))))
-    home = Path(".cache/compression") / runs.name(name, digest.of_folder(plain.paths.features))
+    files = [digest.of_file(path) for path in (EXPERIMENT, Path("params.yaml"))]
+    home = Path(".cache/compression") / runs.name(*files, digest.of_folder(plain.paths.features))
     file = experiments.written(EXPERIMENT, home, elsewhere=False)
     runs.run_stages(file, [home / str(seed) for seed in seeds], seeds, STAGES, label="compression")
     found = [result for seed in seeds for result in results(home / str(seed), params.load(file), seed)]
