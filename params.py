@@ -259,7 +259,8 @@ class Train(Section, frozen=True):
 
     epochs: Count
     patience: Count
-    mixed_precision: bool
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
+    """What the towers compute in, a policy of Keras; weights, vectors and the loss are float32 all the same."""
     threads: Whole
     models: dict[str, Neural | Baseline]
 

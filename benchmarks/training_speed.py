@@ -103,7 +103,7 @@ def measured(settings: params.Params) -> Speed:
     )
     model = sequential.build(shape)
     data = model.data(fold.learn, fold.features, batch_size=BATCH, seed=settings.seed)
-    model.compile(optimizer=device.optimizer(0.001, mixed=False))
+    model.compile(optimizer=device.optimizer(0.001))
     seconds = []
     for _ in range(EPOCHS + 1):
         start = time.perf_counter()

@@ -56,7 +56,8 @@ class CausalAttention(keras.layers.Layer):  # type: ignore[misc]  # Keras has no
     """
 
     def __init__(self, half_lives: list[float], length: int, timed: bool, **kwargs: object) -> None:
-        super().__init__(**kwargs)
+        # What is given beside queries, keys and values has to stay what it is: a mask of -1e9 is infinite in float16.
+        super().__init__(**{"autocast": False} | kwargs)
         self.half_lives, self.length, self.timed = list(half_lives), length, timed
         self.heads = len(self.half_lives)
 
@@ -64,8 +65,9 @@ class CausalAttention(keras.layers.Layer):  # type: ignore[misc]  # Keras has no
         """Makes the position biases [heads, length], and the rates of forgetting [heads], which start at none."""
         faded = np.log(0.5) * np.arange(self.length)[None] / np.array(self.half_lives)[:, None]
         start = keras.initializers.Constant(faded.astype(np.float32))
-        self.distance_bias = self.add_weight("distance_bias", shape=faded.shape, initializer=start)
-        self.rate = self.add_weight("rate", shape=(self.heads,), initializer="zeros")
+        kept = {"dtype": tf.float32, "experimental_autocast": False}
+        self.distance_bias = self.add_weight("distance_bias", shape=faded.shape, initializer=start, **kept)
+        self.rate = self.add_weight("rate", shape=(self.heads,), initializer="zeros", **kept)
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """[b, L, d] from `inputs` = (queries, keys, values, each [b, L, d], and what `Visibility` gives)."""
@@ -74,10 +76,11 @@ class CausalAttention(keras.layers.Layer):  # type: ignore[misc]  # Keras has no
         heads = zip(*(tf.split(part, self.heads, axis=-1) for part in (query, key, value)), strict=True)
         read = []
         for head, (q, k, v) in enumerate(heads):
-            scores = tf.matmul(q * (1.0 / np.sqrt(q.shape[-1])), k, transpose_b=True) + (bias[head] + mask)
+            near = tf.matmul(q * (1.0 / np.sqrt(q.shape[-1])), k, transpose_b=True)
+            scores = tf.cast(near, tf.float32) + (bias[head] + mask)
             if self.timed:
                 scores -= self.rate[head] * gap
-            read.append(tf.matmul(tf.nn.softmax(scores), v))
+            read.append(tf.matmul(tf.cast(tf.nn.softmax(scores), v.dtype), v))
         return tf.concat(read, axis=-1)
 
     def get_config(self) -> dict[str, Any]:

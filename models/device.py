@@ -3,11 +3,15 @@
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Literal
 
 import tensorflow as tf
 import tf_keras as keras
 
 log = logging.getLogger(__name__)
+
+Policy = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+"""Names that Keras has for its dtype policies (https://www.tensorflow.org/guide/mixed_precision)."""
 
 
 def prepare(*, seed: int, threads: int) -> None:
@@ -38,13 +42,13 @@ def forget() -> None:
 
 
 @contextmanager
-def precision(*, mixed: bool) -> Iterator[None]:
-    """Layers that are made inside compute in float16 and keep float32 weights, when `mixed`; for GPUs.
+def precision(policy: Policy) -> Iterator[None]:
+    """Layers that are made inside compute as the policy says, and keep float32 weights.
 
     Not for the loss: TFRS makes layers on the way, whose smallest number float16 cannot hold.
     """
     before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy("mixed_float16" if mixed else "float32")
+    keras.mixed_precision.set_global_policy(policy)
     try:
         yield
     finally:
@@ -52,19 +56,19 @@ def precision(*, mixed: bool) -> Iterator[None]:
 
 
 def optimizer(
-    learning_rate: float, *, mixed: bool, beta_2: float = 0.999, average: float = 0.0
+    learning_rate: float, *, policy: Policy = "float32", beta_2: float = 0.999, average: float = 0.0
 ) -> keras.optimizers.Optimizer:
-    """Adam; with mixed precision it scales the loss, so that small gradients do not vanish in float16.
+    """Adam; with float16 it scales the loss, so that small gradients do not vanish.
 
     Args:
         learning_rate: step size.
-        mixed: whether the towers compute in float16.
+        policy: what the towers compute in.
         beta_2: how slowly the scale of the gradients is forgotten.
         average: momentum of an average of the weights over steps, which `models.fit` validates and keeps in place of
             the weights themselves; 0 for none. Polyak and Juditsky 1992.
     """
     adam = keras.optimizers.Adam(learning_rate, beta_2=beta_2, use_ema=average > 0, ema_momentum=average or 0.99)
-    return keras.mixed_precision.LossScaleOptimizer(adam) if mixed else adam
+    return keras.mixed_precision.LossScaleOptimizer(adam) if policy == "mixed_float16" else adam
 
 
 def scope() -> AbstractContextManager[object]:

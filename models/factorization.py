@@ -148,7 +148,7 @@ def fit(
     fit_model(
         model,
         batches(examples(fold.learn, longest), batch_size=batch_size, seed=seed),
-        optimizer=device.optimizer(learning_rate, mixed=False),
+        optimizer=device.optimizer(learning_rate),
         epochs=epochs,
         patience=epochs,
         validate=None,

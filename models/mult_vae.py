@@ -171,7 +171,7 @@ def fit(
     fit_model(
         model,
         data,
-        optimizer=device.optimizer(learning_rate, mixed=False),
+        optimizer=device.optimizer(learning_rate),
         epochs=epochs,
         patience=epochs,
         validate=None,

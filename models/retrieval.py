@@ -17,6 +17,7 @@ from dataset.features import ItemFeatures
 from dataset.query import Floats, Queries
 from models import device, towers
 from models.architecture import Architecture
+from models.device import Policy
 from models.fit import Data, batches
 
 
@@ -61,7 +62,7 @@ class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         return tf.debugging.check_numerics(mean, "the training loss")
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One optimizer step; `minimize` scales the loss when the precision is mixed, as TFRS's own step does not."""
+        """One optimizer step; `minimize` scales the loss where float16 needs it, as TFRS's own step does not."""
         with tf.GradientTape() as tape:
             loss = self.compute_loss(batch, training=True)
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
@@ -120,14 +121,14 @@ class Frozen:
         return self._model.query_vectors(queries) @ self._item_vectors.T
 
 
-def build(architecture: Architecture, *, mixed_precision: bool = False) -> Retrieval:
+def build(architecture: Architecture, *, policy: Policy = "float32") -> Retrieval:
     """A model with fresh weights, the item embedding shared by both towers.
 
     Args:
         architecture: its shape.
-        mixed_precision: the towers compute in float16; weights, vectors and the loss are float32 all the same.
+        policy: what the towers compute in; weights, vectors and the loss are float32 all the same.
     """
-    with device.precision(mixed=mixed_precision):
+    with device.precision(policy):
         embedding = towers.item_embedding(architecture.num_items, architecture.embedding_dim)
         query, candidate = towers.query_tower(architecture, embedding), towers.candidate_tower(architecture, embedding)
     return Retrieval(architecture, query, candidate)

@@ -27,6 +27,7 @@ from dataset.vocabulary import OOV, PADDING
 from models import LAYER_SCOPE, device, sequence_data
 from models.architecture import SequenceArchitecture
 from models.attention import MASKED, CausalAttention, Visibility
+from models.device import Policy
 from models.dropout import Dropout
 from models.fit import Data
 from models.recurrent import Recurrent
@@ -99,10 +100,10 @@ def _head(architecture: SequenceArchitecture, state: tf.Tensor, context: tf.Tens
     dropped = Dropout(architecture.dropout)(hidden)
     # Starts at zero, so that it is the encoder's state alone at first.
     correction = keras.layers.Dense(architecture.embedding_dim, kernel_initializer="zeros", name="head_out")(dropped)
-    vector = keras.layers.Add()([state, correction])
+    vector = keras.layers.Add(dtype=tf.float32)([state, correction])
     if architecture.temperature > 0:
         unit = keras.layers.UnitNormalization(dtype=tf.float32)(vector)
-        vector = keras.layers.Rescaling(1.0 / architecture.temperature)(unit)
+        vector = keras.layers.Rescaling(1.0 / architecture.temperature, dtype=tf.float32)(unit)
     if not architecture.trends:
         return vector
     weights = keras.layers.Dense(architecture.trends, kernel_initializer="zeros", name="trend_weights")(hidden)
@@ -131,9 +132,8 @@ def candidate_tower(architecture: SequenceArchitecture, embedding: keras.layers.
         hidden = keras.layers.Dense(architecture.embedding_dim, activation="relu", name="content_hidden")(both)
         content = keras.layers.Dense(architecture.embedding_dim, name="content_projection")(hidden)
         vector = keras.layers.Add()([vector, content])
-    if architecture.temperature > 0:
-        vector = keras.layers.UnitNormalization(dtype=tf.float32)(vector)
-    return keras.Model(inputs, vector, name="candidate_tower")
+    as_scored = keras.layers.UnitNormalization if architecture.temperature > 0 else keras.layers.Identity
+    return keras.Model(inputs, as_scored(dtype=tf.float32)(vector), name="candidate_tower")
 
 
 @keras.utils.register_keras_serializable(LAYER_SCOPE)
@@ -170,7 +170,7 @@ class Sequential(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         return tf.debugging.check_numerics(mean, "the training loss")
 
     def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One optimizer step; `minimize` scales the loss when the precision is mixed, as TFRS's own step does not."""
+        """One optimizer step; `minimize` scales the loss where float16 needs it, as TFRS's own step does not."""
         with tf.GradientTape() as tape:
             loss = self.compute_loss(batch, training=True)
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
@@ -306,14 +306,14 @@ class Frozen:
         return scores
 
 
-def build(architecture: SequenceArchitecture, *, mixed_precision: bool = False) -> Sequential:
+def build(architecture: SequenceArchitecture, *, policy: Policy = "float32") -> Sequential:
     """A model with fresh weights, the item embedding shared by both towers.
 
     Args:
         architecture: its shape.
-        mixed_precision: the towers compute in float16; weights, vectors and the loss are float32 all the same.
+        policy: what the towers compute in; weights, vectors and the loss are float32 all the same.
     """
-    with device.precision(mixed=mixed_precision):
+    with device.precision(policy):
         embedding = item_embedding(architecture.num_items, architecture.embedding_dim)
         query, candidate = query_tower(architecture, embedding), candidate_tower(architecture, embedding)
     return Sequential(architecture, query, candidate)

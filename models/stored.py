@@ -10,6 +10,7 @@ import numpy.typing as npt
 import durable
 from models import architecture, retrieval, sequential
 from models.architecture import Architecture, SequenceArchitecture
+from models.device import Policy
 from models.retrieval import Retrieval
 from models.sequential import Sequential
 
@@ -21,16 +22,16 @@ class WeightsError(ValueError):
     """Stored weights do not fit the architecture they lie beside."""
 
 
-def build(shape: Architecture | SequenceArchitecture, *, mixed_precision: bool = False) -> Retriever:
+def build(shape: Architecture | SequenceArchitecture, *, policy: Policy = "float32") -> Retriever:
     """A model with fresh weights.
 
     Args:
         shape: its architecture.
-        mixed_precision: the towers compute in float16; weights, vectors and the loss are float32 all the same.
+        policy: what the towers compute in; weights, vectors and the loss are float32 all the same.
     """
     if isinstance(shape, Architecture):
-        return retrieval.build(shape, mixed_precision=mixed_precision)
-    return sequential.build(shape, mixed_precision=mixed_precision)
+        return retrieval.build(shape, policy=policy)
+    return sequential.build(shape, policy=policy)
 
 
 def weights(model: Retriever) -> dict[str, npt.NDArray[Any]]:

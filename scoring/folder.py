@@ -50,7 +50,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     kind: str
     arrays: list[str]
     """Names of the form's arrays."""
-    gzipped: list[str]
+    gzipped: list[str] = []
     """Those whose file is gzipped."""
     settings: dict[str, Any]
     """Of the form."""

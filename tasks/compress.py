@@ -83,7 +83,7 @@ def _neural(
             folder=model / fold.name,
             data=lambda model: model.data(fold.learn, fold.features, batch_size=chosen.batch_size, seed=seed),
             optimizer=lambda: device.optimizer(
-                settings.fine_tune_learning_rate, mixed=False, beta_2=chosen.beta_2, average=chosen.average
+                settings.fine_tune_learning_rate, beta_2=chosen.beta_2, average=chosen.average
             ),
             epochs=settings.fine_tune_epochs,
         )

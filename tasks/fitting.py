@@ -50,13 +50,13 @@ def neural(
 
     device.seed_everything(seed)
     with device.scope():
-        model = stored.build(architecture(world, settings), mixed_precision=shared.mixed_precision)
+        model = stored.build(architecture(world, settings), policy=shared.precision)
         result = fit(
             model,
             model.data(fold.learn, fold.features, batch_size=settings.batch_size, seed=seed),
             optimizer=device.optimizer(
                 settings.learning_rate,
-                mixed=shared.mixed_precision,
+                policy=shared.precision,
                 beta_2=settings.beta_2,
                 average=settings.average,
             ),

@@ -59,7 +59,7 @@ def tune(*, features: Path, tuning: Path, settings: params.Tune, train_settings:
     space = Space(model, settings.space[name])
     if isinstance(model, params.Neural):
         objective = _neural(world, name, train_settings, seed)
-        shared = [train_settings.epochs, train_settings.patience, train_settings.mixed_precision, seed]
+        shared = [train_settings.epochs, train_settings.patience, train_settings.precision, seed]
     else:
         objective, shared = _baseline(world, train_settings, seed), [seed]
     asked: dict[str, object] = {"features": known, f"tune.space.{name}": settings.space[name]}

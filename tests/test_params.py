@@ -63,7 +63,7 @@ def test_the_file_is_read_whole(tmp_path: Path) -> None:
         ("models", ["two-tower", "nobody"], ["models must be distinct names of", "'nobody'"]),
         ("blend.parts", ["ease"], ["blend.parts must be distinct names of", "['ease']"]),
         ("evaluate.baselines", ["item-knn", "item-knn"], ["evaluate.baselines must be distinct names"]),
-        ("train.mixed_precision", "no", ["`bool`", "$.train.mixed_precision"]),
+        ("train.precision", "half", ["'half'", "$.train.precision"]),
         ("train", None, ["null", "$.train"]),
         ("paths.raw", 7, ["`str`", "`int`", "$.paths.raw"]),
         ("ingest.source", "movielens", ["'movielens'", "$.ingest.source"]),

@@ -4,7 +4,7 @@ levels            every number, on few levels, one scale a row
 low_rank          the best approximation of that rank (Eckart and Young 1936), both factors in 8 bits
 product           product quantization, k-means by faiss
 by_popularity     turned to its principal directions; the rarer an item, the fewer of them it keeps (mixed dimensions,
-Ginart et al. 2019, arXiv 1909.11810)
+                  Ginart et al. 2019, arXiv 1909.11810)
 hashed            the rarest items share rows (the hashing trick, Weinberger et al. 2009, arXiv 0902.2206)
 """
 

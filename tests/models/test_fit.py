@@ -113,7 +113,7 @@ def test_averages_are_kept_and_training_goes_on_from_the_weights() -> None:
         fit(
             model,
             data,
-            optimizer=device.optimizer(0.01, mixed=False, average=average),
+            optimizer=device.optimizer(0.01, average=average),
             epochs=epochs,
             patience=epochs,
             validate=None,

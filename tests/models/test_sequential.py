@@ -12,8 +12,10 @@ import tf_keras as keras
 from dataset.batches import CandidateFeatures
 from dataset.features import NEVER, ItemFeatures
 from dataset.query import Queries, Timelines
-from models import export, sequence_data, sequential
+from models import device, export, sequence_data, sequential, stored
 from models.architecture import SequenceArchitecture
+from models.device import Policy
+from models.fit import fit
 from models.sequential import Sequential, log_partition
 
 ITEMS, DAY = 12, 86_400
@@ -109,6 +111,26 @@ def test_a_later_event_changes_nothing_before_it() -> None:
     newest = place % history.shape[1] == 0
     assert np.abs(after - before)[newest & (place >= 0)].max() > 1e-3
     np.testing.assert_allclose(after[~newest | (place < 0)], before[~newest | (place < 0)], atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.2])
+@pytest.mark.parametrize("encoder", ["transformer", "gru"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_learns_and_scores_in_float32(policy: Policy, encoder: str, temperature: float) -> None:
+    """Padding stands in most windows: what is masked is infinite in float16, and a row of it would be no number."""
+    shape = msgspec.structs.replace(SHAPE, encoder=encoder, temperature=temperature)
+    made = sequential.build(shape, policy=policy)
+    before = stored.weights(made)
+    optimizer = device.optimizer(0.01, policy=policy)
+    data = made.data(asked(), features(), batch_size=4, seed=1)
+    fit(made, data, optimizer=optimizer, epochs=2, patience=1, validate=None, label=policy)
+    vectors = made.item_vectors(CandidateFeatures.catalogue(features(), 3 * DAY))
+    scores = made.frozen(CandidateFeatures.catalogue(features(), 3 * DAY)).scores(asked())
+    assert vectors.dtype == scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+    after = stored.weights(made)
+    assert sum(not np.array_equal(after[name], before[name]) for name in after) > 10
+    assert made.query.get_layer("head_out").compute_dtype == policy.removeprefix("mixed_")
 
 
 def test_without_history_only_the_context_speaks() -> None:
