@@ -417,6 +417,10 @@ class Serve(Section, frozen=True):
     max_body_bytes: Count
     max_concurrency: Count
     timeout_seconds: Count
+    workers: Count
+    largest_batch: Count
+    access_log: bool
+    telemetry: bool
 
 
 class Monitor(Section, frozen=True):

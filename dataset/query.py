@@ -6,6 +6,7 @@ counts interactions strictly before the moment, so that nothing at or after it c
 leave-one-out protocol it counts what stands before the target in the user's timeline, also of the same second.)
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,11 @@ Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 CONTEXT: Final = ("hour_sin", "hour_cos", "recency", "experience")
+INPUTS: Final = ("history", "age", "context")
+"""What a query tower may read of a query."""
 DAY_SECONDS: Final = 86_400
+LONGEST_AGE: Final = np.iinfo(np.int32).max
+"""Seconds; what is older is as old."""
 
 
 @dataclass(frozen=True)
@@ -93,22 +98,23 @@ class Queries:
 
     def history(self, length: int) -> Ints:
         """[n, length]: each query's latest items, newest first, filled up with PADDING."""
-        position, present = self._recent(length)
-        items = np.full(position.shape, PADDING, np.int32)
-        items[present] = self.timelines.items[position[present]]
-        return items
+        return self._items(self._recent(length))
 
     def ages(self, length: int) -> Ints:
         """[n, length]: seconds from each of those items to the query's moment, 0 where there is PADDING."""
-        position, present = self._recent(length)
-        ages = np.zeros(position.shape, np.int32)
-        moment = np.broadcast_to(self.time[:, None], position.shape)[present]
-        ages[present] = np.minimum(moment - self.timelines.times[position[present]], np.iinfo(np.int32).max)
-        return ages
+        return self._ages(self._recent(length))
 
-    def inputs(self, length: int) -> dict[str, npt.NDArray[np.generic]]:
-        """What a query tower may read, by name."""
-        return {"history": self.history(length), "age": self.ages(length), "context": self.context()}
+    def inputs(self, length: int, names: Collection[str] = INPUTS) -> dict[str, npt.NDArray[np.generic]]:
+        """What a query tower reads, by name: those of INPUTS that are asked for."""
+        recent = self._recent(length)
+        found: dict[str, npt.NDArray[np.generic]] = {}
+        if "history" in names:
+            found["history"] = self._items(recent)
+        if "age" in names:
+            found["age"] = self._ages(recent)
+        if "context" in names:
+            found["context"] = self.context()
+        return found
 
     def context(self) -> Floats:
         """[n, len(CONTEXT)]: time of day on a circle, days since the last interaction, and history length.
@@ -116,12 +122,12 @@ class Queries:
         The latter two are logarithms scaled to about 0..1; recency is 1 where there is no history.
         """
         angle = (self.time % DAY_SECONDS) * (2 * np.pi / DAY_SECONDS)
-        position, present = self._recent(1)
+        present = self.end > 0
         last = self.time.copy()
-        last[present[:, 0]] = self.timelines.times[position[present]]
+        last[present] = self.timelines.times[(self.timelines.starts[self.user] + self.end)[present] - 1]
         # More than a year counts as a year: a model must not meet a recency beyond all that it was trained on.
         days = np.clip((self.time - last) / DAY_SECONDS, 0, 365)
-        recency = np.where(self.end > 0, np.log1p(days) / np.log1p(365), 1.0)
+        recency = np.where(present, np.log1p(days) / np.log1p(365), 1.0)
         experience = np.log1p(self.end) / np.log1p(1000)
         return np.stack([np.sin(angle), np.cos(angle), recency, experience], axis=1).astype(np.float32)
 
@@ -136,10 +142,23 @@ class Queries:
         return self.target > OOV
 
     def _recent(self, length: int) -> tuple[Longs, npt.NDArray[np.bool_]]:
-        """[n, length] positions in the timelines, newest first, and which of them exist."""
+        """Positions in the timelines of the latest items [m], row by row, newest first; where they go [n, length]."""
         back = np.arange(1, length + 1)
-        position = (self.timelines.starts[self.user] + self.end)[:, None] - back
-        return position, back <= self.end[:, None]
+        present = back <= self.end[:, None]
+        return ((self.timelines.starts[self.user] + self.end)[:, None] - back)[present], present
+
+    def _items(self, recent: tuple[Longs, npt.NDArray[np.bool_]]) -> Ints:
+        position, present = recent
+        items = np.full(present.shape, PADDING, np.int32)
+        items[present] = self.timelines.items[position]
+        return items
+
+    def _ages(self, recent: tuple[Longs, npt.NDArray[np.bool_]]) -> Ints:
+        position, present = recent
+        ages = np.zeros(present.shape, np.int32)
+        moment = np.repeat(self.time, np.count_nonzero(present, axis=1))
+        ages[present] = np.minimum(moment - self.timelines.times[position], LONGEST_AGE)
+        return ages
 
 
 def ask(items: Ints, times: Longs, moment: int) -> Queries:
@@ -150,11 +169,23 @@ def ask(items: Ints, times: Longs, moment: int) -> Queries:
         times: [h] their times; all at or before `moment`.
         moment: now, seconds since 1970-01-01 UTC.
     """
-    timelines = Timelines(np.array([0, len(items)], np.int64), items, times)
+    return ask_all([(items, times, moment)])
+
+
+def ask_all(histories: Sequence[tuple[Ints, Longs, int]]) -> Queries:
+    """One query from each history: (items, times, moment) as `ask` has them."""
+    count = len(histories)
+    end = np.fromiter((len(items) for items, _, _ in histories), np.int64, count)
+    starts = np.zeros(count + 1, np.int64)
+    np.cumsum(end, out=starts[1:])
     return Queries(
-        timelines,
-        user=np.zeros(1, np.int32),
-        end=np.full(1, len(items), np.int64),
-        time=np.full(1, moment, np.int64),
-        target=np.full(1, PADDING, np.int32),
+        Timelines(
+            starts,
+            np.concatenate([items for items, _, _ in histories]),
+            np.concatenate([times for _, times, _ in histories]),
+        ),
+        user=np.arange(count, dtype=np.int32),
+        end=end,
+        time=np.fromiter((moment for _, _, moment in histories), np.int64, count),
+        target=np.full(count, PADDING, np.int32),
     )

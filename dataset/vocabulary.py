@@ -69,6 +69,11 @@ class Vocabulary:
     def __contains__(self, name: object) -> bool:
         return name in self._index
 
+    def known(self, names: Sequence[str]) -> list[int]:
+        """Indices of those of `names` that are known, in their order."""
+        find = self._index.get
+        return [index for name in names if (index := find(name, OOV)) > OOV]
+
     def index(self, names: Sequence[str]) -> npt.NDArray[np.int32]:
         """Indices of `names`, `OOV` for the unknown ones; int32, same length."""
         return np.fromiter((self._index.get(name, OOV) for name in names), np.int32, len(names))

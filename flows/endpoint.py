@@ -20,7 +20,10 @@ def serving(settings: params.Params) -> Iterator[str]:
         "PODIUM_MAX_BODY_BYTES": str(limits.max_body_bytes),
         "PODIUM_MAX_CONCURRENCY": str(limits.max_concurrency),
         "PODIUM_TIMEOUT_SECONDS": str(limits.timeout_seconds),
-        "OTEL_SDK_DISABLED": "true",
+        "PODIUM_WORKERS": str(limits.workers),
+        "PODIUM_LARGEST_BATCH": str(limits.largest_batch),
+        "PODIUM_ACCESS_LOG": str(limits.access_log).lower(),
+        "OTEL_SDK_DISABLED": str(not limits.telemetry).lower(),
     }
     arguments = ["bentoml", "serve", LATEST, "--host", limits.host, "--port", str(port)]
     log = settings.paths.reports / "serve.log"

@@ -23,7 +23,7 @@ from scoring.kinds import SIMPLE
 from scoring.two_stage import TwoStage
 
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 3
+FORMAT: Final = 4
 RAW: Final = ".tflite"
 GZIPPED: Final = ".gz"
 WORTH: Final = 0.9

@@ -70,7 +70,7 @@ class Tied:
 
     def query_vectors(self, queries: Queries) -> Floats:
         """[n, d + trends]."""
-        inputs = queries.inputs(self.history_length)
+        inputs = queries.inputs(self.history_length, self._encoder.inputs | {"history"})
         return self._encoder.run(inputs | {EMBEDDED: self._embedding[inputs["history"]]})
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:

@@ -43,7 +43,7 @@ class Tower:
 
     def query_vectors(self, queries: Queries) -> Floats:
         """[n, d]."""
-        return self._network.run(queries.inputs(self.history_length))
+        return self._network.run(queries.inputs(self.history_length, self._network.inputs))
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What has to be kept; see `scoring.forms`."""

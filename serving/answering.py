@@ -5,14 +5,15 @@ Stored history comes first and the request's after it, newest last. Neither is e
 
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from dataset.query import Ints, Longs, Queries, ask
-from dataset.vocabulary import OOV
+from dataset.query import Floats, Ints, Longs, ask_all
 from serving.exposure import Exposure, ExposureLog
+from serving.filters import Filters, Mask
 from serving.messages import Answer, Item, Request
 from serving.runtime import Runtime
 from serving.servable import Servable
@@ -20,7 +21,29 @@ from serving.servable import Servable
 NOTHING_KNOWN: Final = "nothing_known"
 MODEL_FAILED: Final = "model_failed"
 
+Listed = tuple[Ints, Floats]
+"""Items, best first, and their scores."""
+
 logger = logging.getLogger("bentoml.podium.answering")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request and what is known of it."""
+
+    request: Request
+    request_id: str
+    started: float
+    items: Ints
+    """[h] the history, in the order it was taken."""
+    times: Longs
+    """[h]"""
+    moment: int
+    """At or after all of them, seconds since 1970-01-01 UTC."""
+    ignored: int
+    """Ids of the request's history that the model does not know."""
+    allowed: Mask | None
+    """[items] what may be listed; None for everything."""
 
 
 class Answering:
@@ -37,97 +60,115 @@ class Answering:
         self.version = version
         self._servable = servable
         self._runtime = Runtime(servable)
+        self._filters = Filters(servable)
         self._log = log
         # Plain ints, because a record is encoded from them on every request.
         self._rank: dict[int, int] = {int(item): place for place, item in enumerate(servable.popular, start=1)}
+        self._starts: list[int] = servable.timelines.starts.tolist()
 
-    def answer(self, request: Request, *, request_id: str, started: float) -> Answer:
-        """Recommends up to `request.k` items; fewer when there are no more to recommend.
+    def question(self, request: Request, *, request_id: str, started: float) -> Question:
+        """What there is to answer.
 
         Args:
-            request: whom and how many.
+            request: whom, how many and which.
             request_id: kept in the answer and in the log.
             started: when the request arrived, by `time.perf_counter`; its latency counts from there.
+
+        Raises:
+            serving.messages.RequestError: its filter names a category that no item has.
         """
-        query, ignored = self._query(request, int(time.time()))
-        fallback = None if query.end[0] else NOTHING_KNOWN
-        items, scores = self._modelled(query, request.k) if fallback is None else (None, None)
-        if items is None or scores is None:
-            fallback = fallback or MODEL_FAILED
-            items, scores = self._popular(query, request.k)
-        answer = Answer(self._listed(items, scores), self.version, request_id, fallback, ignored)
-        self._record(request, answer, items, history=int(query.end[0]), started=started)
+        known = self._servable.vocabulary.known(request.history)
+        items, times = self._stored(request.user_id)
+        # A clock behind the stored history must not put that history into the future.
+        moment = max(int(time.time()), int(times[-1])) if len(times) else int(time.time())
+        if known:
+            items = np.concatenate([items, np.array(known, np.int32)])
+            times = np.concatenate([times, np.full(len(known), moment, np.int64)])
+        ignored, allowed = len(request.history) - len(known), self._filters.mask(request.filter)
+        return Question(request, request_id, started, items, times, moment, ignored, allowed)
+
+    def answer_all(self, questions: Sequence[Question]) -> list[Answer]:
+        """Recommends up to `request.k` items to each; fewer when there are no more to recommend."""
+        modelled = iter(self._modelled([question for question in questions if len(question.items)]))
+        return [self._answer(question, next(modelled) if len(question.items) else None) for question in questions]
+
+    def _answer(self, question: Question, modelled: Listed | None) -> Answer:
+        fallback = None
+        if modelled is None:
+            fallback = MODEL_FAILED if len(question.items) else NOTHING_KNOWN
+        items, scores = self._popular(question) if modelled is None else modelled
+        answer = Answer(self._items(items, scores), self.version, question.request_id, fallback, question.ignored)
+        self._record(question, answer, items)
         return answer
 
-    def warm_up(self, rounds: int = 20) -> None:
+    def warm_up(self, rounds: int = 20, largest: int = 8) -> None:
         """Runs the model without logging, so that the first request is no slower than the others.
 
         A model that fails here is only logged, as it would be for a request.
-        """
-        some = np.flatnonzero(self._servable.catalogue)[:1].astype(np.int32)
-        for _ in range(rounds):
-            self._modelled(ask(some, np.zeros(len(some), np.int64), int(time.time())), 10)
 
-    def _query(self, request: Request, now: int) -> tuple[Queries, int]:
-        """The question to the model, and how many ids of the request's history it leaves out."""
-        asked = self._servable.vocabulary.index(request.history)
-        known = asked[asked > OOV]
-        stored, times = self._stored(request.user_id)
-        # A clock behind the stored history must not put that history into the future.
-        moment = max(now, int(times[-1])) if len(times) else now
-        times = np.concatenate([times, np.full(len(known), moment, np.int64)])
-        return ask(np.concatenate([stored, known]), times, moment), len(asked) - len(known)
+        Args:
+            rounds: so many times.
+            largest: questions at a time, from one on.
+        """
+        some = [self._servable.vocabulary.ids[item] for item in np.flatnonzero(self._servable.catalogue)[:1]]
+        if some:
+            question = self.question(Request(None, some, 10), request_id="", started=0.0)
+            for count in range(rounds):
+                self._modelled([question] * (count % largest + 1))
 
     def _stored(self, user_id: str | None) -> tuple[Ints, Longs]:
         lines = self._servable.timelines
         user = None if user_id is None else self._servable.users.get(user_id)
-        start, end = (0, 0) if user is None else lines.starts[user : user + 2]
+        start, end = (0, 0) if user is None else self._starts[user : user + 2]
         return lines.items[start:end], lines.times[start:end]
 
-    def _modelled(self, query: Queries, k: int) -> tuple[Ints, npt.NDArray[np.float32]] | tuple[None, None]:
-        """The model's list, or nothing when its scores are no numbers."""
+    def _modelled(self, asked: Sequence[Question]) -> list[Listed | None]:
+        """The model's lists; None where a score is no number, or everywhere when it fails."""
+        if not asked:
+            return []
+        queries = ask_all([(question.items, question.times, question.moment) for question in asked])
+        longest = max(question.request.k for question in asked)
         try:
-            items, scores = (row[0] for row in self._runtime.recommend(query, k))
+            found = self._runtime.recommend(queries, longest, [question.allowed for question in asked])
         except RuntimeError:
             logger.exception("%s: the query tower failed; answering from popularity", self.version)
-            return None, None
-        found = items >= 0
-        # Where no score is a number the list is too short, or holds them.
-        if found.sum() < min(k, self._candidates(query)) or not np.isfinite(scores[found]).all():
+            return [None] * len(asked)
+        if found.broken.any():
             logger.error("%s: the model's scores must be finite; answering from popularity", self.version)
-            return None, None
-        return items[found], scores[found]
+        lists: list[Listed | None] = []
+        for row, question in enumerate(asked):
+            size = min(question.request.k, int((found.items[row] >= 0).sum()))
+            lists.append(None if found.broken[row] else (found.items[row, :size], found.scores[row, :size]))
+        return lists
 
-    def _candidates(self, query: Queries) -> int:
-        catalogue = self._servable.catalogue
-        seen = np.unique(query.seen()[1])
-        return int(catalogue.sum() - catalogue[seen].sum())
-
-    def _popular(self, query: Queries, k: int) -> tuple[Ints, npt.NDArray[np.float32]]:
+    def _popular(self, question: Question) -> Listed:
         popular = self._servable.popular
-        items = popular[~np.isin(popular, query.seen()[1])][:k]
+        left = ~np.isin(popular, question.items)
+        if question.allowed is not None:
+            left &= question.allowed[popular]
+        items = popular[left][: question.request.k]
         return items, np.zeros(len(items), np.float32)
 
-    def _listed(self, items: Ints, scores: npt.NDArray[np.float32]) -> list[Item]:
+    def _items(self, items: Ints, scores: Floats) -> list[Item]:
         names, titles = self._servable.vocabulary.ids, self._servable.titles
         pairs = zip(items.tolist(), scores.tolist(), strict=True)
         return [Item(names[item], titles[item], score) for item, score in pairs]
 
-    def _record(self, request: Request, answer: Answer, items: Ints, *, history: int, started: float) -> None:
+    def _record(self, question: Question, answer: Answer, items: Ints) -> None:
         self._log.append(
             Exposure(
                 request_id=answer.request_id,
                 time=time.time(),
                 version=answer.model_version,
-                user_id=request.user_id,
-                history=history,
+                user_id=question.request.user_id,
+                history=len(question.items),
                 ignored=answer.ignored,
-                k=request.k,
+                k=question.request.k,
                 fallback=answer.fallback,
                 items=[item.item_id for item in answer.items],
                 positions=list(range(1, len(answer.items) + 1)),
                 scores=[item.score for item in answer.items],
-                latency_ms=(time.perf_counter() - started) * 1000,
+                latency_ms=(time.perf_counter() - question.started) * 1000,
                 popularity_rank=[self._rank.get(item) for item in items.tolist()],
             )
         )

@@ -4,11 +4,14 @@ Anything not described here is refused: unknown fields, fractions, booleans as n
 once, with its last value, as in every common JSON reader.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
 
 LARGEST_HISTORY: Final = 1000
+LARGEST_LIST: Final = 1000
+"""Entries of a filter's list."""
 LONGEST_ID: Final = 256
 LARGEST_K: Final = 100
 BAD_JSON: Final = 400
@@ -26,12 +29,32 @@ class RequestError(ValueError):
         self.status = status
 
 
+class FilterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be listed, as it comes over the wire."""
+
+    categories: Annotated[list[str], msgspec.Meta(max_length=LARGEST_LIST)] | None = None
+    allow: Annotated[list[Id], msgspec.Meta(max_length=LARGEST_LIST)] | None = None
+    deny: Annotated[list[Id], msgspec.Meta(max_length=LARGEST_LIST)] | None = None
+
+
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The request as it comes over the wire."""
 
     user_id: Id | None = None
     history: Annotated[list[Id], msgspec.Meta(max_length=LARGEST_HISTORY)] | None = None
     k: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_K)] = 10
+    filter: FilterBody | None = None
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """What may be listed; each part that is None says nothing."""
+
+    categories: tuple[str, ...] | None = None
+    """Items of at least one of them."""
+    allow: tuple[str, ...] | None = None
+    """Only these items."""
+    deny: tuple[str, ...] | None = None
+    """None of these items."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -41,6 +64,7 @@ class Request(msgspec.Struct, frozen=True):
     history: list[str]
     """Item ids in the order they were taken, newest last."""
     k: int
+    filter: Filter | None = None
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -86,8 +110,24 @@ def parse(body: bytes) -> Request:
         raise RequestError(BAD_VALUE, f"the body is not a request: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(BAD_JSON, f"the body must be one JSON object in UTF-8: {error}") from error
+    return _request(asked)
+
+
+def checked(given: Mapping[str, Any]) -> Request:
+    """A request from its fields.
+
+    Raises:
+        RequestError: 422 when they are none.
+    """
+    try:
+        return _request(msgspec.convert(given, Body))
+    except msgspec.ValidationError as error:
+        raise RequestError(BAD_VALUE, f"this is not a request: {error}") from error
+
+
+def _request(asked: Body) -> Request:
     user = None if asked.user_id is None else _name(asked.user_id)
-    return Request(user, [_name(item) for item in asked.history or ()], asked.k)
+    return Request(user, [_name(item) for item in asked.history or ()], asked.k, _filter(asked.filter))
 
 
 def schemas() -> dict[str, Any]:
@@ -95,6 +135,17 @@ def schemas() -> dict[str, Any]:
     names, components = msgspec.json.schema_components((Body, Answer, Refusal), ref_template="{name}")
     resolved = [_inline(schema, components) for schema in names]
     return dict(zip(("request", "answer", "refusal"), resolved, strict=True))
+
+
+def _filter(given: FilterBody | None) -> Filter | None:
+    if given is None:
+        return None
+    categories = None if given.categories is None else tuple(given.categories)
+    return Filter(categories, _names(given.allow), _names(given.deny))
+
+
+def _names(values: list[Id] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(_name(value) for value in values)
 
 
 def _inline(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:

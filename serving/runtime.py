@@ -1,10 +1,27 @@
 """The serving hot path: a form's scores, one mask, a partial sort for the list. No TensorFlow."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from dataset.query import Floats, Ints, Queries
 from serving.servable import Servable
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """Lists for n queries."""
+
+    items: Ints
+    """[n, k] best first, lower index first among equals; -1 fills up a row that has fewer than k candidates."""
+    scores: Floats
+    """[n, k]; -inf fills up."""
+    broken: Mask
+    """[n] whether a candidate's score is no finite number: such a row lists nothing."""
 
 
 class Runtime:
@@ -16,28 +33,42 @@ class Runtime:
 
     def __init__(self, servable: Servable) -> None:
         self._form = servable.form
-        self._catalogue = servable.catalogue
+        self._never = ~servable.catalogue
 
-    def recommend(self, queries: Queries, k: int) -> tuple[Ints, Floats]:
+    def recommend(self, queries: Queries, k: int, allowed: Sequence[Mask | None] = ()) -> Recommended:
         """The best items of the catalogue that are not in a query's history.
 
-        Returns:
-            Item indices [n, k] and scores [n, k], best first, lower index first among equals; -1 and -inf fill up a
-            row that has fewer than k candidates.
+        Args:
+            queries: n queries.
+            k: length of the lists.
+            allowed: [n] each a mask over the items outside of which nothing is listed, or None; may be left out.
         """
+        scores = self._form.scores(queries)
+        blocked = np.empty(scores.shape, np.bool_)
+        blocked[:] = self._never
+        blocked[queries.seen()] = True
+        for row, mask in enumerate(allowed):
+            if mask is not None:
+                blocked[row, ~mask] = True
+        broken = _broken(scores, blocked)
+        scores = np.where(blocked, np.float32(-np.inf), scores)
         items, values = np.full((len(queries), k), -1, np.int32), np.full((len(queries), k), -np.inf, np.float32)
-        allowed = np.repeat(self._catalogue[None], len(queries), axis=0)
-        allowed[queries.seen()] = False
-        for row, scores in enumerate(self._form.scores(queries)):
-            found, value = _best(scores, np.flatnonzero(allowed[row]), k)
-            items[row, : len(found)], values[row, : len(found)] = found, value
-        return items, values
+        for row in np.flatnonzero(~broken).tolist():
+            found = _best(scores[row], k)
+            items[row, : len(found)], values[row, : len(found)] = found, scores[row, found]
+        return Recommended(items, values, broken)
 
 
-def _best(scores: Floats, candidates: npt.NDArray[np.intp], k: int) -> tuple[npt.NDArray[np.intp], Floats]:
-    values = scores[candidates]
-    if len(candidates) > k:
-        border = np.partition(values, -k)[-k]
-        candidates, values = candidates[values >= border], values[values >= border]
-    order = np.argsort(-values, kind="stable")[:k]
-    return candidates[order], values[order]
+def _broken(scores: Floats, blocked: Mask) -> Mask:
+    """[n] whether a score that counts is NaN or infinite."""
+    finite = np.isfinite(scores)
+    if finite.all():
+        return np.zeros(len(scores), np.bool_)
+    return np.asarray((~finite & ~blocked).any(axis=1))
+
+
+def _best(scores: Floats, k: int) -> npt.NDArray[np.intp]:
+    """The k best of a row, fewer where no more are above -inf."""
+    border = np.partition(scores, -k)[-k] if len(scores) > k else -np.inf
+    found = np.flatnonzero(scores >= border if border > -np.inf else scores > -np.inf)
+    return found[np.argsort(-scores[found], kind="stable")[:k]]

@@ -5,6 +5,7 @@
     catalogue.npy       bool [items], what may be recommended
     popular.npy         int32, the catalogue, most popular recently first
     users.json          user ids                            timelines.npz histories up to the freeze, by user
+    categories.json     category vocabulary                 item_categories.npy   int32 [items, c], 0 fills up
 
 The first line is the model part, the others are the data part, written by `write_data`. No pickle, no code: arrays,
 JSON and, for a neural model, a LiteRT flatbuffer.
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 import durable
 from dataset.query import Ints, Timelines
-from dataset.vocabulary import OOV, Vocabulary
+from dataset.vocabulary import OOV, PADDING, Vocabulary
 from scoring import folder as form_folder
 from scoring.folder import Manifest
 from scoring.forms import Form, FormError
@@ -37,6 +38,8 @@ class Servable:
     form: Form
     vocabulary: Vocabulary
     titles: list[str]
+    categories: Vocabulary
+    item_categories: Ints
     catalogue: npt.NDArray[np.bool_]
     popular: Ints
     users: dict[str, int]
@@ -48,6 +51,8 @@ def write_data(
     *,
     vocabulary: Vocabulary,
     titles: list[str],
+    categories: Vocabulary,
+    item_categories: Ints,
     catalogue: npt.NDArray[np.bool_],
     popular: Ints,
     users: list[str],
@@ -55,6 +60,8 @@ def write_data(
 ) -> None:
     """Writes the data part; see the module's head for the meaning of each file."""
     vocabulary.write(folder / "items.json")
+    categories.write(folder / "categories.json")
+    np.save(folder / "item_categories.npy", item_categories.astype(np.int32))
     durable.write_bytes(folder / "titles.json", msgspec.json.encode(titles))
     durable.write_bytes(folder / "users.json", msgspec.json.encode(users))
     np.save(folder / "catalogue.npy", catalogue)
@@ -76,6 +83,8 @@ def read(folder: Path) -> Servable:
             form=form,
             vocabulary=Vocabulary.read(folder / "items.json"),
             titles=msgspec.json.decode((folder / "titles.json").read_bytes(), type=list[str]),
+            categories=Vocabulary.read(folder / "categories.json"),
+            item_categories=np.load(folder / "item_categories.npy", allow_pickle=False),
             catalogue=np.load(folder / "catalogue.npy", allow_pickle=False),
             popular=np.load(folder / "popular.npy", allow_pickle=False),
             users={name: index for index, name in enumerate(users)},
@@ -88,6 +97,7 @@ def read(folder: Path) -> Servable:
     items = manifest.items
     _require(folder / "items.json", "length", len(servable.vocabulary), items)
     _require(folder / "titles.json", "length", len(servable.titles), items)
+    _require_categories(folder / "item_categories.npy", servable)
     _require(
         folder / "catalogue.npy",
         "shape and type",
@@ -98,6 +108,14 @@ def read(folder: Path) -> Servable:
     _require(folder / "popular.npy", "items", sorted(servable.popular), np.flatnonzero(servable.catalogue).tolist())
     _require(folder / "catalogue.npy", "reserved items recommended", bool(servable.catalogue[: OOV + 1].any()), False)
     return servable
+
+
+def _require_categories(path: Path, servable: Servable) -> None:
+    found = servable.item_categories
+    _require(path, "dimensions and type", (found.ndim, found.dtype.kind), (2, "i"))
+    _require(path, "rows", len(found), servable.manifest.items)
+    known = bool(((found >= PADDING) & (found < len(servable.categories))).all())
+    _require(path, f"all from 0 to {len(servable.categories) - 1}", known, True)
 
 
 def _require(path: Path, what: str, received: object, expected: object) -> None:

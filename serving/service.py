@@ -6,31 +6,39 @@ It has no authentication, so it belongs on the loopback interface or behind a pr
 import gc
 import logging
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import bentoml
+import msgspec
+from bentoml.exceptions import InvalidArgument
 
-from serving import endpoint, servable, settings, version
+from serving import endpoint, messages, servable, settings, version
 from serving.answering import Answering
 from serving.exposure import ExposureLog
+from serving.handler import PATH, Handler, Shortcut
 
 MODEL: Final = "podium:latest"
 
 logger = logging.getLogger("bentoml.podium")
 _settings = settings.read()
-_app = endpoint.application(max_body_bytes=_settings.max_body_bytes)
+_handler = Handler(max_body_bytes=_settings.max_body_bytes, largest_batch=_settings.largest_batch)
 
 
-# Spans nobody collects cost time on every request; set the variable to false to have them.
+# Spans nobody collects cost time on every request; set OTEL_SDK_DISABLED to false to have them.
 @bentoml.service(
     name="podium",
-    workers=1,
+    workers=_settings.workers,
     traffic={"timeout": _settings.timeout_seconds, "max_concurrency": _settings.max_concurrency},
     # BentoML's access log decodes the type as UTF-8, so that one wrong byte in it would break the connection.
-    logging={"access": {"request_content_type": False}},
-    envs=[{"name": "OTEL_SDK_DISABLED", "value": "true"}],
+    logging={"access": {"enabled": _settings.access_log, "request_content_type": False}},
+    tracing={} if _settings.telemetry else {"excluded_urls": [PATH]},
+    envs=[
+        {"name": "OTEL_SDK_DISABLED", "value": "true"},
+        # Products this small are faster on one thread, and the threads of a pool that wait take time from the others.
+        {"name": "OPENBLAS_NUM_THREADS", "value": "1"},
+    ],
 )
-@bentoml.asgi_app(_app)
+@bentoml.asgi_app(endpoint.application(_handler))
 class Podium:
     """Recommends items. POST a user id, a history of item ids, or both to /recommend."""
 
@@ -47,8 +55,27 @@ class Podium:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        endpoint.open_for(_app, answering)
+        _handler.open_for(answering)
         logger.info("serving %s, exposures in %s", served.digest, self._log.folder)
+
+    @bentoml.api(route=PATH)  # type: ignore[untyped-decorator]
+    async def recommend(
+        self,
+        user_id: str | int | None = None,
+        history: list[str | int] | None = None,
+        k: int = 10,
+        filter: dict[str, list[str | int]] | None = None,  # the request's own name
+    ) -> dict[str, Any]:
+        """Recommends items to a user; so that BentoML's clients, and callers in this process, know how to ask.
+
+        Over HTTP the same path is answered before it comes here, see `serving.handler`.
+        """
+        given = {"user_id": user_id, "history": history, "k": k, "filter": filter}
+        try:
+            answer = await _handler.answer(messages.checked(given))
+        except messages.RequestError as error:
+            raise InvalidArgument(str(error)) from error
+        return dict(msgspec.to_builtins(answer))
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
@@ -73,3 +100,6 @@ class Podium:
             )
         stored = bentoml.models.get(packed[0])
         return version.of_model(Path(stored.path), stored.info.labels.get(version.LABEL, ""))
+
+
+Podium.add_asgi_middleware(Shortcut, handler=_handler)  # type: ignore[attr-defined]

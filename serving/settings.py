@@ -4,6 +4,10 @@
     PODIUM_EXPOSURES        folder of the exposure log, relative to where serving starts    (artifacts/exposures)
     PODIUM_MAX_BODY_BYTES   longer request bodies are refused with 413                      (65536)
     PODIUM_MAX_CONCURRENCY  further requests at the same time are refused with 429          (64)
+    PODIUM_WORKERS          processes that answer, each with the model in its memory         (1)
+    PODIUM_LARGEST_BATCH    requests that are answered together at most; 1 for each alone   (16)
+    PODIUM_ACCESS_LOG       true: BentoML's line for each request; the exposure log has them     (false)
+    OTEL_SDK_DISABLED       false: OpenTelemetry's spans and metrics of each request             (true)
     PODIUM_TIMEOUT_SECONDS  a request not answered by then ends with 504                    (5)
 
 The defaults are those of params.yaml's sections `serve` and `paths`.
@@ -28,6 +32,10 @@ class Settings:
     max_body_bytes: int
     max_concurrency: int
     timeout_seconds: int
+    workers: int
+    largest_batch: int
+    access_log: bool
+    telemetry: bool
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -43,6 +51,10 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         max_body_bytes=_limit(environment, "PODIUM_MAX_BODY_BYTES", 65_536),
         max_concurrency=_limit(environment, "PODIUM_MAX_CONCURRENCY", 64),
         timeout_seconds=_limit(environment, "PODIUM_TIMEOUT_SECONDS", 5),
+        workers=_limit(environment, "PODIUM_WORKERS", 1),
+        largest_batch=_limit(environment, "PODIUM_LARGEST_BATCH", 16),
+        access_log=_switch(environment, "PODIUM_ACCESS_LOG", default=False),
+        telemetry=not _switch(environment, "OTEL_SDK_DISABLED", default=True),
     )
 
 
@@ -56,6 +68,13 @@ def settle(environment: MutableMapping[str, str] = os.environ) -> None:
     environment["PODIUM_EXPOSURES"] = str(settings.exposures.absolute())
     if settings.servable is not None:
         environment["PODIUM_SERVABLE"] = str(settings.servable.absolute())
+
+
+def _switch(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = (environment.get(name, "") or str(default)).lower()
+    if text not in ("true", "false"):
+        raise SettingsError(f"{name} must be true or false. Received: {text!r}")
+    return text == "true"
 
 
 def _limit(environment: Mapping[str, str], name: str, default: int) -> int:

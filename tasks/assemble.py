@@ -31,6 +31,8 @@ def assemble(folder: Path, world: World, model: Path, *, recent_popularity_days:
         folder,
         vocabulary=world.items,
         titles=world.titles,
+        categories=world.categories,
+        item_categories=world.features.categories,
         catalogue=fold.catalogue,
         popular=order[fold.catalogue[order]].astype(np.int32),
         users=users,

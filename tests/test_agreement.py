@@ -174,6 +174,9 @@ def test_the_endpoint_s_defaults_are_those_of_params_yaml() -> None:
     assert defaults.max_body_bytes == settings.serve.max_body_bytes
     assert defaults.max_concurrency == settings.serve.max_concurrency
     assert defaults.timeout_seconds == settings.serve.timeout_seconds
+    assert defaults.workers == settings.serve.workers
+    assert defaults.largest_batch == settings.serve.largest_batch
+    assert (defaults.access_log, defaults.telemetry) == (settings.serve.access_log, settings.serve.telemetry)
     described = set(settings.serve.__struct_fields__) - {"host", "port"}
     assert described == set(serving_settings.Settings.__dataclass_fields__) - {"servable", "exposures"}
 
@@ -187,4 +190,7 @@ def test_the_endpoint_s_page_of_settings_names_the_same_values() -> None:
         "PODIUM_MAX_BODY_BYTES": str(defaults.max_body_bytes),
         "PODIUM_MAX_CONCURRENCY": str(defaults.max_concurrency),
         "PODIUM_TIMEOUT_SECONDS": str(defaults.timeout_seconds),
+        "PODIUM_WORKERS": str(defaults.workers),
+        "PODIUM_LARGEST_BATCH": str(defaults.largest_batch),
+        "PODIUM_ACCESS_LOG": str(defaults.access_log).lower(),
     }

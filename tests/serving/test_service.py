@@ -1,6 +1,9 @@
 """The service as it runs: `bentoml serve`, its worker process, HTTP."""
 
+import asyncio
 import http.client
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +80,49 @@ def test_answers_are_logged(server: Server) -> None:
     identity = post(server, {"user_id": "ann", "k": 2}).json()["request_id"]
     (found,) = (record for record in exposure.read(server.exposures) if record.request_id == identity)
     assert (found.user_id, found.items, found.popularity_rank) == ("ann", ["item-2", "item-3"], [9, 8])
+
+
+def test_a_filter_makes_no_list_shorter_than_it_has_to_be(server: Server) -> None:
+    asked = {"user_id": "ann", "k": 3, "filter": {"categories": ["even"], "deny": ["item-2"]}}
+    assert names(post(server, asked)) == ["item-4", "item-6", "item-8"]
+    assert names(post(server, {"k": 2, "filter": {"allow": ["item-3", 5, "item-0"]}})) == ["item-3", "item-0"]
+    refused = post(server, {"filter": {"categories": ["odd"]}})
+    assert (refused.status_code, refused.json()["error"]) == (
+        422,
+        "filter.categories: no item has 'odd'; there are: even, low",
+    )
+
+
+CLIENT = """
+import sys
+import bentoml
+from bentoml.exceptions import BentoMLException
+
+with bentoml.SyncHTTPClient(sys.argv[1]) as client:
+    print(*(item["item_id"] for item in client.recommend(user_id="ann", k=2)["items"]))
+    answer = client.recommend(history=["item-6"], filter={"deny": ["item-7"]}, k=1)
+    print(answer["items"][0]["item_id"])
+    try:
+        client.recommend(user_id="ann", k=0)
+    except BentoMLException as error:
+        print(error.error_code, "$.k" in str(error))
+"""
+
+
+def test_bentoml_s_own_client_knows_how_to_ask(server: Server) -> None:
+    done = subprocess.run([sys.executable, "-c", CLIENT, server.url], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["item-2 item-3", "item-0", "422 True"]
+
+
+def test_many_at_once_are_answered_as_one_by_one(server: Server) -> None:
+    bodies = [{"history": [f"item-{i % 9}"], "k": 1 + i % 5} for i in range(200)]
+    alone = [names(post(server, body)) for body in bodies]
+
+    async def together() -> list[httpx.Response]:
+        async with httpx.AsyncClient(limits=httpx.Limits(max_connections=32)) as client:
+            return await asyncio.gather(*(client.post(f"{server.url}/recommend", json=body) for body in bodies))
+
+    assert [names(response) for response in asyncio.run(together())] == alone
 
 
 def test_refusals_say_why(server: Server) -> None:

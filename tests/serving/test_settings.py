@@ -15,13 +15,24 @@ def test_defaults_are_those_of_the_parameters() -> None:
         max_body_bytes=project.serve.max_body_bytes,
         max_concurrency=project.serve.max_concurrency,
         timeout_seconds=project.serve.timeout_seconds,
+        workers=project.serve.workers,
+        largest_batch=project.serve.largest_batch,
+        access_log=project.serve.access_log,
+        telemetry=project.serve.telemetry,
     )
 
 
 def test_the_environment_wins() -> None:
     given = {"PODIUM_SERVABLE": "a", "PODIUM_EXPOSURES": "b", "PODIUM_MAX_BODY_BYTES": "1"}
-    given |= {"PODIUM_MAX_CONCURRENCY": "2", "PODIUM_TIMEOUT_SECONDS": "3"}
-    assert settings.read(given) == Settings(Path("a"), Path("b"), 1, 2, 3)
+    given |= {"PODIUM_MAX_CONCURRENCY": "2", "PODIUM_TIMEOUT_SECONDS": "3", "PODIUM_WORKERS": "4"}
+    given |= {"PODIUM_LARGEST_BATCH": "5", "PODIUM_ACCESS_LOG": "True", "OTEL_SDK_DISABLED": "false"}
+    assert settings.read(given) == Settings(Path("a"), Path("b"), 1, 2, 3, 4, 5, access_log=True, telemetry=True)
+
+
+@pytest.mark.parametrize("name", ["PODIUM_ACCESS_LOG", "OTEL_SDK_DISABLED"])
+def test_a_switch_is_true_or_false(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} must be true or false. Received: 'on'"):
+        settings.read({name: "on"})
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "\uff12", "99999999999", " 1"])

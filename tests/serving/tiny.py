@@ -2,7 +2,7 @@
 
 Its tower looks at the newest item only: after item-i it wants item-(i+1) with score 1 and all others with 0, so among
 those the lower index comes first. After item-11 its vector is NaN. Popularity runs backwards, from item-11 to item-0.
-item-10 is not in the catalogue.
+item-10 is not in the catalogue. Of the categories, "even" has items 0, 2, ..., "low" the first four, "nothing" none.
 """
 
 import os
@@ -70,6 +70,10 @@ def write(folder: Path) -> None:
         folder,
         vocabulary=Vocabulary.of(f"item-{i}" for i in range(ITEMS)),
         titles=["", "", *(f"Title {i}" for i in range(ITEMS))],
+        categories=Vocabulary.of(["even", "low", "nothing"]),
+        item_categories=np.array(
+            [[0, 0], [0, 0], *([2 if i % 2 == 0 else 0, 3 if i < 4 else 0] for i in range(ITEMS))]
+        ),
         catalogue=catalogue,
         popular=np.flatnonzero(catalogue)[::-1].astype(np.int32),
         users=["ann", "bob", "7"],

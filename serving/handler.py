@@ -1,0 +1,136 @@
+"""POST /recommend over ASGI: limits first, then JSON, then the answer; every refusal says why.
+
+It speaks ASGI itself (https://asgi.readthedocs.io): of a request that is answered in a fraction of a millisecond, a
+framework's request and response objects would be the larger part.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from serving import messages
+from serving.answering import Answering, Question
+from serving.batching import Batcher
+from serving.messages import Answer, Refusal, Request, RequestError
+
+PATH: Final = "/recommend"
+REQUEST_ID: Final = b"x-request-id"
+JSON: Final = b"application/json"
+OWN_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is sent back."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class Handler:
+    """Answers requests; `open_for` has to be called before the first one.
+
+    Args:
+        max_body_bytes: longer bodies are refused with 413, whether their length is announced or not.
+        largest_batch: requests that are answered together at most.
+    """
+
+    def __init__(self, *, max_body_bytes: int, largest_batch: int) -> None:
+        self._max_body_bytes = max_body_bytes
+        self._largest_batch = largest_batch
+
+    def open_for(self, answering: Answering) -> None:
+        """Answers from now on."""
+        self._answering = answering
+        self._batcher = Batcher[Question, Answer](answering.answer_all, largest=self._largest_batch)
+
+    async def reply(self, scope: Scope, receive: Receive) -> Reply:
+        """Recommends items to a user, from the stored history, the request's own, or both."""
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        request_id = _request_id(headers)
+        try:
+            _check_type(headers)
+            asked = messages.parse(await self._body(headers, receive))
+            question = self._answering.question(asked, request_id=request_id, started=started)
+        except RequestError as error:
+            return _reply(error.status, Refusal(str(error), request_id))
+        return _reply(HTTPStatus.OK, await self._batcher.answer(question))
+
+    async def answer(self, asked: Request) -> Answer:
+        """The answer to a request that has been checked."""
+        question = self._answering.question(asked, request_id=uuid.uuid4().hex, started=time.perf_counter())
+        return await self._batcher.answer(question)
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """The body, never more than the limit and one network read of it in memory."""
+        limit = self._max_body_bytes
+        announced = headers.get(b"content-length", b"0")
+        too_large = RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body must have at most {limit} bytes")
+        if announced.isdigit() and int(announced[:20]) > limit:
+            raise too_large
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RequestError(HTTPStatus.BAD_REQUEST, "the connection ended before the body")
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+            if len(body) > limit:
+                raise too_large
+        return body
+
+
+class Shortcut:
+    """Middleware that hands POST /recommend to a handler and everything else on.
+
+    So that a recommendation passes BentoML's limits, timeout and metrics, and no router behind them.
+    """
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], handler: Handler) -> None:
+        self._app = app
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection's request, or whatever else ASGI has."""
+        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        reply = await self._handler.reply(scope, receive)
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    given = headers.get(REQUEST_ID, b"")
+    return given.decode() if OWN_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _check_type(headers: dict[bytes, bytes]) -> None:
+    received = headers.get(b"content-type", b"")
+    if received != JSON and received.partition(b";")[0].strip().lower() != JSON:
+        message = f"Content-Type must be {JSON.decode()}. Received: {received[:100].decode('latin-1')!r}"
+        raise RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
+
+
+def _reply(status: int, message: Answer | Refusal) -> Reply:
+    body = _encoder.encode(message)
+    headers = [
+        (b"content-type", JSON),
+        (b"content-length", str(len(body)).encode()),
+        (REQUEST_ID, message.request_id.encode()),
+    ]
+    return Reply(status, headers, body)
