@@ -419,6 +419,9 @@ class Serve(Section, frozen=True):
     timeout_seconds: Count
     workers: Count
     largest_batch: Count
+    cache_entries: Whole
+    cache_seconds: Count
+    redis: str
     access_log: bool
     telemetry: bool
 

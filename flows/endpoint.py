@@ -22,6 +22,9 @@ def serving(settings: params.Params) -> Iterator[str]:
         "PODIUM_TIMEOUT_SECONDS": str(limits.timeout_seconds),
         "PODIUM_WORKERS": str(limits.workers),
         "PODIUM_LARGEST_BATCH": str(limits.largest_batch),
+        "PODIUM_CACHE_ENTRIES": str(limits.cache_entries),
+        "PODIUM_CACHE_SECONDS": str(limits.cache_seconds),
+        "PODIUM_REDIS": limits.redis,
         "PODIUM_ACCESS_LOG": str(limits.access_log).lower(),
         "OTEL_SDK_DISABLED": str(not limits.telemetry).lower(),
     }

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from dataset.query import Floats, Ints, Longs, ask_all
@@ -27,13 +28,24 @@ Listed = tuple[Ints, Floats]
 logger = logging.getLogger("bentoml.podium.answering")
 
 
+class Found(msgspec.Struct, frozen=True):
+    """What there is to recommend to somebody, whoever asks and however often."""
+
+    items: list[Item]
+    """Best first."""
+    popularity_rank: list[int | None]
+    """Place of each in the recent popularity list, from 1; None when it is not in there."""
+    history: int
+    """Known items it was made from."""
+    fallback: str | None
+    ignored: int
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A request and what is known of it."""
 
     request: Request
-    request_id: str
-    started: float
     items: Ints
     """[h] the history, in the order it was taken."""
     times: Longs
@@ -47,7 +59,7 @@ class Question:
 
 
 class Answering:
-    """Answers requests from one servable and logs every answer. For one thread."""
+    """Answers from one servable, and logs every answer. For one thread."""
 
     def __init__(self, servable: Servable, *, version: str, log: ExposureLog) -> None:
         """Prepares the model.
@@ -66,13 +78,8 @@ class Answering:
         self._rank: dict[int, int] = {int(item): place for place, item in enumerate(servable.popular, start=1)}
         self._starts: list[int] = servable.timelines.starts.tolist()
 
-    def question(self, request: Request, *, request_id: str, started: float) -> Question:
-        """What there is to answer.
-
-        Args:
-            request: whom, how many and which.
-            request_id: kept in the answer and in the log.
-            started: when the request arrived, by `time.perf_counter`; its latency counts from there.
+    def question(self, request: Request) -> Question:
+        """What there is to find.
 
         Raises:
             serving.messages.RequestError: its filter names a category that no item has.
@@ -85,21 +92,40 @@ class Answering:
             items = np.concatenate([items, np.array(known, np.int32)])
             times = np.concatenate([times, np.full(len(known), moment, np.int64)])
         ignored, allowed = len(request.history) - len(known), self._filters.mask(request.filter)
-        return Question(request, request_id, started, items, times, moment, ignored, allowed)
+        return Question(request, items, times, moment, ignored, allowed)
 
-    def answer_all(self, questions: Sequence[Question]) -> list[Answer]:
-        """Recommends up to `request.k` items to each; fewer when there are no more to recommend."""
+    def find(self, questions: Sequence[Question]) -> list[Found]:
+        """Up to `request.k` items for each; fewer when there are no more to recommend."""
         modelled = iter(self._modelled([question for question in questions if len(question.items)]))
-        return [self._answer(question, next(modelled) if len(question.items) else None) for question in questions]
+        return [self._found(question, next(modelled) if len(question.items) else None) for question in questions]
 
-    def _answer(self, question: Question, modelled: Listed | None) -> Answer:
-        fallback = None
-        if modelled is None:
-            fallback = MODEL_FAILED if len(question.items) else NOTHING_KNOWN
-        items, scores = self._popular(question) if modelled is None else modelled
-        answer = Answer(self._items(items, scores), self.version, question.request_id, fallback, question.ignored)
-        self._record(question, answer, items)
-        return answer
+    def answer(self, request: Request, found: Found, *, request_id: str, started: float) -> Answer:
+        """The answer, once it is in the log.
+
+        Args:
+            request: whom and how many.
+            found: for this request.
+            request_id: kept in the answer and in the log.
+            started: when the request arrived, by `time.perf_counter`; its latency counts from there.
+        """
+        self._log.append(
+            Exposure(
+                request_id=request_id,
+                time=time.time(),
+                version=self.version,
+                user_id=request.user_id,
+                history=found.history,
+                ignored=found.ignored,
+                k=request.k,
+                fallback=found.fallback,
+                items=[item.item_id for item in found.items],
+                positions=list(range(1, len(found.items) + 1)),
+                scores=[item.score for item in found.items],
+                latency_ms=(time.perf_counter() - started) * 1000,
+                popularity_rank=found.popularity_rank,
+            )
+        )
+        return Answer(found.items, self.version, request_id, found.fallback, found.ignored)
 
     def warm_up(self, rounds: int = 20, largest: int = 8) -> None:
         """Runs the model without logging, so that the first request is no slower than the others.
@@ -112,7 +138,7 @@ class Answering:
         """
         some = [self._servable.vocabulary.ids[item] for item in np.flatnonzero(self._servable.catalogue)[:1]]
         if some:
-            question = self.question(Request(None, some, 10), request_id="", started=0.0)
+            question = self.question(Request(None, tuple(some), 10))
             for count in range(rounds):
                 self._modelled([question] * (count % largest + 1))
 
@@ -149,26 +175,12 @@ class Answering:
         items = popular[left][: question.request.k]
         return items, np.zeros(len(items), np.float32)
 
-    def _items(self, items: Ints, scores: Floats) -> list[Item]:
-        names, titles = self._servable.vocabulary.ids, self._servable.titles
-        pairs = zip(items.tolist(), scores.tolist(), strict=True)
-        return [Item(names[item], titles[item], score) for item, score in pairs]
-
-    def _record(self, question: Question, answer: Answer, items: Ints) -> None:
-        self._log.append(
-            Exposure(
-                request_id=answer.request_id,
-                time=time.time(),
-                version=answer.model_version,
-                user_id=question.request.user_id,
-                history=len(question.items),
-                ignored=answer.ignored,
-                k=question.request.k,
-                fallback=answer.fallback,
-                items=[item.item_id for item in answer.items],
-                positions=list(range(1, len(answer.items) + 1)),
-                scores=[item.score for item in answer.items],
-                latency_ms=(time.perf_counter() - question.started) * 1000,
-                popularity_rank=[self._rank.get(item) for item in items.tolist()],
-            )
-        )
+    def _found(self, question: Question, modelled: Listed | None) -> Found:
+        fallback = None
+        if modelled is None:
+            fallback = MODEL_FAILED if len(question.items) else NOTHING_KNOWN
+        items, scores = self._popular(question) if modelled is None else modelled
+        names, titles, places = self._servable.vocabulary.ids, self._servable.titles, items.tolist()
+        listed = [Item(names[item], titles[item], score) for item, score in zip(places, scores.tolist(), strict=True)]
+        ranks = [self._rank.get(item) for item in places]
+        return Found(listed, ranks, len(question.items), fallback, question.ignored)

@@ -15,8 +15,9 @@ from typing import Any, Final
 import msgspec
 
 from serving import messages
-from serving.answering import Answering, Question
+from serving.answering import MODEL_FAILED, Answering, Found, Question
 from serving.batching import Batcher
+from serving.cache import Cache
 from serving.messages import Answer, Refusal, Request, RequestError
 
 PATH: Final = "/recommend"
@@ -53,10 +54,11 @@ class Handler:
         self._max_body_bytes = max_body_bytes
         self._largest_batch = largest_batch
 
-    def open_for(self, answering: Answering) -> None:
+    def open_for(self, answering: Answering, cache: Cache) -> None:
         """Answers from now on."""
         self._answering = answering
-        self._batcher = Batcher[Question, Answer](answering.answer_all, largest=self._largest_batch)
+        self._cache = cache
+        self._batcher = Batcher[Question, Found](answering.find, largest=self._largest_batch)
 
     async def reply(self, scope: Scope, receive: Receive) -> Reply:
         """Recommends items to a user, from the stored history, the request's own, or both."""
@@ -66,15 +68,22 @@ class Handler:
         try:
             _check_type(headers)
             asked = messages.parse(await self._body(headers, receive))
-            question = self._answering.question(asked, request_id=request_id, started=started)
+            return _reply(HTTPStatus.OK, await self.answer(asked, request_id, started))
         except RequestError as error:
             return _reply(error.status, Refusal(str(error), request_id))
-        return _reply(HTTPStatus.OK, await self._batcher.answer(question))
 
-    async def answer(self, asked: Request) -> Answer:
-        """The answer to a request that has been checked."""
-        question = self._answering.question(asked, request_id=uuid.uuid4().hex, started=time.perf_counter())
-        return await self._batcher.answer(question)
+    async def answer(self, asked: Request, request_id: str, started: float) -> Answer:
+        """The answer to a request that has been checked.
+
+        Raises:
+            RequestError: its filter makes no sense here.
+        """
+        found = await self._cache.get(asked)
+        if found is None:
+            found = await self._batcher.answer(self._answering.question(asked))
+            if found.fallback != MODEL_FAILED:
+                await self._cache.put(asked, found)
+        return self._answering.answer(asked, found, request_id=request_id, started=started)
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """The body, never more than the limit and one network read of it in memory."""

@@ -61,7 +61,7 @@ class Request(msgspec.Struct, frozen=True):
     """The request with every id a string."""
 
     user_id: str | None
-    history: list[str]
+    history: tuple[str, ...]
     """Item ids in the order they were taken, newest last."""
     k: int
     filter: Filter | None = None
@@ -127,7 +127,7 @@ def checked(given: Mapping[str, Any]) -> Request:
 
 def _request(asked: Body) -> Request:
     user = None if asked.user_id is None else _name(asked.user_id)
-    return Request(user, [_name(item) for item in asked.history or ()], asked.k, _filter(asked.filter))
+    return Request(user, tuple([_name(item) for item in asked.history or ()]), asked.k, _filter(asked.filter))
 
 
 def schemas() -> dict[str, Any]:

@@ -5,6 +5,8 @@ It has no authentication, so it belongs on the loopback interface or behind a pr
 
 import gc
 import logging
+import time
+import uuid
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +14,7 @@ import bentoml
 import msgspec
 from bentoml.exceptions import InvalidArgument
 
-from serving import endpoint, messages, servable, settings, version
+from serving import cache, endpoint, messages, servable, settings, version
 from serving.answering import Answering
 from serving.exposure import ExposureLog
 from serving.handler import PATH, Handler, Shortcut
@@ -55,7 +57,8 @@ class Podium:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        _handler.open_for(answering)
+        self._cache = self._cache_for(served.digest)
+        _handler.open_for(answering, self._cache)
         logger.info("serving %s, exposures in %s", served.digest, self._log.folder)
 
     @bentoml.api(route=PATH)  # type: ignore[untyped-decorator]
@@ -72,7 +75,7 @@ class Podium:
         """
         given = {"user_id": user_id, "history": history, "k": k, "filter": filter}
         try:
-            answer = await _handler.answer(messages.checked(given))
+            answer = await _handler.answer(messages.checked(given), uuid.uuid4().hex, time.perf_counter())
         except messages.RequestError as error:
             raise InvalidArgument(str(error)) from error
         return dict(msgspec.to_builtins(answer))
@@ -84,9 +87,22 @@ class Podium:
         settings.settle()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
-    def close(self) -> None:
-        """Flushes the exposure log."""
+    async def close(self) -> None:
+        """Flushes the exposure log and lets go of the cache."""
         self._log.close()
+        await self._cache.close()
+
+    def _cache_for(self, version: str) -> cache.Cache:
+        """Redis where there is one, else this process's memory, else nothing."""
+        kept: cache.Cache = cache.InProcess(entries=_settings.cache_entries, seconds=_settings.cache_seconds)
+        if _settings.redis:
+            from serving.shared_cache import Redis  # the client is needed nowhere else
+
+            kept = Redis(_settings.redis, seconds=_settings.cache_seconds, version=version)
+        elif _settings.cache_entries == 0:
+            return cache.Nothing()
+        asked = bentoml.metrics.Counter("podium_cache_requests", "Questions to the response cache", ["result"])
+        return cache.Counted(kept, hits=asked.labels("hit"), misses=asked.labels("miss"))
 
     def _version(self) -> version.Version:
         if _settings.servable is not None:

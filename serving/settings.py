@@ -6,6 +6,9 @@
     PODIUM_MAX_CONCURRENCY  further requests at the same time are refused with 429          (64)
     PODIUM_WORKERS          processes that answer, each with the model in its memory         (1)
     PODIUM_LARGEST_BATCH    requests that are answered together at most; 1 for each alone   (16)
+    PODIUM_CACHE_ENTRIES    answers that are kept in memory for who asks again; 0 for none   (4096)
+    PODIUM_CACHE_SECONDS    how long an answer is kept                                       (30)
+    PODIUM_REDIS            redis://host:port/0: they are kept there, for all workers        ()
     PODIUM_ACCESS_LOG       true: BentoML's line for each request; the exposure log has them     (false)
     OTEL_SDK_DISABLED       false: OpenTelemetry's spans and metrics of each request             (true)
     PODIUM_TIMEOUT_SECONDS  a request not answered by then ends with 504                    (5)
@@ -34,6 +37,9 @@ class Settings:
     timeout_seconds: int
     workers: int
     largest_batch: int
+    cache_entries: int
+    cache_seconds: int
+    redis: str
     access_log: bool
     telemetry: bool
 
@@ -53,6 +59,9 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         timeout_seconds=_limit(environment, "PODIUM_TIMEOUT_SECONDS", 5),
         workers=_limit(environment, "PODIUM_WORKERS", 1),
         largest_batch=_limit(environment, "PODIUM_LARGEST_BATCH", 16),
+        cache_entries=_limit(environment, "PODIUM_CACHE_ENTRIES", 4096, least=0),
+        cache_seconds=_limit(environment, "PODIUM_CACHE_SECONDS", 30),
+        redis=environment.get("PODIUM_REDIS", ""),
         access_log=_switch(environment, "PODIUM_ACCESS_LOG", default=False),
         telemetry=not _switch(environment, "OTEL_SDK_DISABLED", default=True),
     )
@@ -77,8 +86,8 @@ def _switch(environment: Mapping[str, str], name: str, *, default: bool) -> bool
     return text == "true"
 
 
-def _limit(environment: Mapping[str, str], name: str, default: int) -> int:
+def _limit(environment: Mapping[str, str], name: str, default: int, *, least: int = 1) -> int:
     text = environment.get(name, "") or str(default)
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
-        raise SettingsError(f"{name} must be a whole number from 1 to {2**31 - 1}. Received: {text!r}")
+    if not (text.isascii() and text.isdigit() and least <= int(text) < 2**31):
+        raise SettingsError(f"{name} must be a whole number from {least} to {2**31 - 1}. Received: {text!r}")
     return int(text)

@@ -176,6 +176,9 @@ def test_the_endpoint_s_defaults_are_those_of_params_yaml() -> None:
     assert defaults.timeout_seconds == settings.serve.timeout_seconds
     assert defaults.workers == settings.serve.workers
     assert defaults.largest_batch == settings.serve.largest_batch
+    ours, theirs = defaults, settings.serve
+    cached = (theirs.cache_entries, theirs.cache_seconds, theirs.redis)
+    assert (ours.cache_entries, ours.cache_seconds, ours.redis) == cached
     assert (defaults.access_log, defaults.telemetry) == (settings.serve.access_log, settings.serve.telemetry)
     described = set(settings.serve.__struct_fields__) - {"host", "port"}
     assert described == set(serving_settings.Settings.__dataclass_fields__) - {"servable", "exposures"}
@@ -192,5 +195,7 @@ def test_the_endpoint_s_page_of_settings_names_the_same_values() -> None:
         "PODIUM_TIMEOUT_SECONDS": str(defaults.timeout_seconds),
         "PODIUM_WORKERS": str(defaults.workers),
         "PODIUM_LARGEST_BATCH": str(defaults.largest_batch),
+        "PODIUM_CACHE_ENTRIES": str(defaults.cache_entries),
+        "PODIUM_CACHE_SECONDS": str(defaults.cache_seconds),
         "PODIUM_ACCESS_LOG": str(defaults.access_log).lower(),
     }

@@ -27,13 +27,12 @@ def answering(tiny_servable: Path, log: ExposureLog) -> Answering:
 
 
 def ask(answering: Answering, user: str | None, *history: str, k: int = 10) -> Answer:
-    return answered(answering, Request(user, list(history), k))
+    return answered(answering, Request(user, history, k))
 
 
 def answered(answering: Answering, request: Request, *, request_id: str = "r", before: float = 0.0) -> Answer:
-    question = answering.question(request, request_id=request_id, started=time.perf_counter() - before)
-    (answer,) = answering.answer_all([question])
-    return answer
+    (found,) = answering.find([answering.question(request)])
+    return answering.answer(request, found, request_id=request_id, started=time.perf_counter() - before)
 
 
 def names(answer: Answer) -> list[str]:
@@ -105,7 +104,7 @@ def test_one_score_that_is_no_number_is_never_recommended(tiny_servable: Path, l
 
 def test_every_answer_is_logged_before_it_is_given(answering: Answering, log: ExposureLog) -> None:
     before = time.time()
-    answer = answered(answering, Request("ann", ["item-4", "nonsense"], 2), request_id="r-1", before=1)
+    answer = answered(answering, Request("ann", ("item-4", "nonsense"), 2), request_id="r-1", before=1)
     (found,) = exposure.read(log.folder)
     assert before <= found.time <= time.time()
     assert found.latency_ms > 1000

@@ -4,18 +4,22 @@ import msgspec
 import pytest
 
 from serving import messages
-from serving.messages import Request, RequestError, parse
+from serving.messages import Filter, Request, RequestError, parse
+
+FILTER = Filter(categories=("A",), allow=("1", "b"), deny=())
 
 
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (b"{}", Request(None, [], 10)),
-        (b'{"user_id": null, "history": null}', Request(None, [], 10)),
-        (b'{"user_id": 7, "history": [3, "b", -1], "k": 100}', Request("7", ["3", "b", "-1"], 100)),
-        (b'{"user_id": 9223372036854775808}', Request("9223372036854775808", [], 10)),
-        (b'{"k": 1, "k": 2}', Request(None, [], 2)),
-        ('{"user_id": "käufer"}'.encode(), Request("käufer", [], 10)),
+        (b"{}", Request(None, (), 10)),
+        (b'{"user_id": null, "history": null}', Request(None, (), 10)),
+        (b'{"user_id": 7, "history": [3, "b", -1], "k": 100}', Request("7", ("3", "b", "-1"), 100)),
+        (b'{"user_id": 9223372036854775808}', Request("9223372036854775808", (), 10)),
+        (b'{"k": 1, "k": 2}', Request(None, (), 2)),
+        ('{"user_id": "käufer"}'.encode(), Request("käufer", (), 10)),
+        (b'{"filter": {}}', Request(None, (), 10, Filter())),
+        (b'{"filter": {"categories": ["A"], "allow": [1, "b"], "deny": []}}', Request(None, (), 10, FILTER)),
     ],
 )
 def test_reads_requests(body: bytes, expected: Request) -> None:
@@ -38,6 +42,9 @@ def test_what_is_not_json_is_400(body: bytes) -> None:
         (b"null", "object"),
         (b"[]", "object"),
         (b'{"k": 0}', "$.k"),
+        (b'{"filter": {"category": ["A"]}}', "`category`"),
+        (b'{"filter": {"categories": [1]}}', "$.filter.categories"),
+        (b'{"filter": ["A"]}', "$.filter"),
         (b'{"k": 101}', "$.k"),
         (b'{"k": 5.0}', "$.k"),
         (b'{"k": true}', "$.k"),

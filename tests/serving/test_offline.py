@@ -64,8 +64,8 @@ def test_a_thousand_of_a_thousand(whole: Servable, tmp_path: Path, monkeypatch: 
         questions = []
         for row in rows:
             monkeypatch.setattr(time, "time", lambda moment=int(queries.time[row]): moment)
-            questions.append(answering.question(Request(str(row), [], K), request_id="", started=0.0))
-        for row, answer in zip(rows, answering.answer_all(questions), strict=True):
+            questions.append(answering.question(Request(str(row), (), K)))
+        for row, answer in zip(rows, answering.find(questions), strict=True):
             items = np.array(known.vocabulary.known([item.item_id for item in answer.items]))
             found = np.array([item.score for item in answer.items])
             np.testing.assert_allclose(found, scores[row, items], atol=TOLERANCE)

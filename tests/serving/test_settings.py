@@ -17,6 +17,9 @@ def test_defaults_are_those_of_the_parameters() -> None:
         timeout_seconds=project.serve.timeout_seconds,
         workers=project.serve.workers,
         largest_batch=project.serve.largest_batch,
+        cache_entries=project.serve.cache_entries,
+        cache_seconds=project.serve.cache_seconds,
+        redis=project.serve.redis,
         access_log=project.serve.access_log,
         telemetry=project.serve.telemetry,
     )
@@ -25,8 +28,11 @@ def test_defaults_are_those_of_the_parameters() -> None:
 def test_the_environment_wins() -> None:
     given = {"PODIUM_SERVABLE": "a", "PODIUM_EXPOSURES": "b", "PODIUM_MAX_BODY_BYTES": "1"}
     given |= {"PODIUM_MAX_CONCURRENCY": "2", "PODIUM_TIMEOUT_SECONDS": "3", "PODIUM_WORKERS": "4"}
+    given |= {"PODIUM_CACHE_ENTRIES": "0", "PODIUM_CACHE_SECONDS": "6", "PODIUM_REDIS": "redis://here"}
     given |= {"PODIUM_LARGEST_BATCH": "5", "PODIUM_ACCESS_LOG": "True", "OTEL_SDK_DISABLED": "false"}
-    assert settings.read(given) == Settings(Path("a"), Path("b"), 1, 2, 3, 4, 5, access_log=True, telemetry=True)
+    assert settings.read(given) == Settings(
+        Path("a"), Path("b"), 1, 2, 3, 4, 5, 0, 6, "redis://here", access_log=True, telemetry=True
+    )
 
 
 @pytest.mark.parametrize("name", ["PODIUM_ACCESS_LOG", "OTEL_SDK_DISABLED"])
