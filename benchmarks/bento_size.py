@@ -5,7 +5,6 @@ bentofile.yaml and nothing else; it is made in a temporary folder and removed. P
 """
 
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence

@@ -111,7 +111,7 @@ def started(endpoint: Endpoint, home: Path, body: bytes) -> Iterator[Running]:
     url = f"http://127.0.0.1:{port}/recommend"
     began = time.perf_counter()
     with processes.running(endpoint.arguments(port), log=log, environment=endpoint.variables(home)) as pid:
-        answer = _first(Target.of(url), body, log, began + START_SECONDS)
+        answer = _first(Target.of(url), body, pid, log, began + START_SECONDS)
         yield Running(url, pid, time.perf_counter() - began, answer)
 
 
@@ -120,9 +120,9 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]) * 1024
 
 
-def _first(target: Target, body: bytes, log: Path, deadline: float) -> bytes:
-    said = "nobody listens"
-    while time.perf_counter() < deadline:
+def _first(target: Target, body: bytes, pid: int, log: Path, deadline: float) -> bytes:
+    said = "nobody listened"
+    while time.perf_counter() < deadline and not _ended(pid):
         connection = http.client.HTTPConnection(target.host, target.port, timeout=10)
         try:
             connection.request("POST", target.path, body, {"Content-Type": "application/json"})
@@ -137,7 +137,13 @@ def _first(target: Target, body: bytes, log: Path, deadline: float) -> bytes:
             connection.close()
         time.sleep(POLL_SECONDS)
     tail = log.read_text(errors="replace")[-2000:]
-    raise processes.StartError(f"{target}: no answer in {START_SECONDS} s, at last {said}; {log} ends with:\n{tail}")
+    ended = "it ended" if _ended(pid) else f"no answer in {START_SECONDS} s, at last {said}"
+    raise processes.StartError(f"{target}: {ended}; {log} ends with:\n{tail}")
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process of ours is no longer there but for its exit code."""
+    return _read(f"/proc/{pid}/stat").rpartition(b") ")[2].startswith(b"Z")
 
 
 def _descendants(pid: int) -> list[int]:

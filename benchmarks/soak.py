@@ -6,7 +6,7 @@ rate (open loop). The worker's memory is read every second; its growth is the sl
 it without the first fifth. p99 of the first and of the last minute, or of the halves of a shorter run.
 
 Temporary files, most of them the exposure log, take about 1 KB a request (TMPDIR says where). Puts rows into
-docs/results/serving.csv and draws docs/results/soak.png.
+docs/results/serving.csv and draws docs/results/soak.png, or soak-open.png of an open loop.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final

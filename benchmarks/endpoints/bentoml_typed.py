@@ -20,11 +20,11 @@ class Constant:
 
     # What is asked is checked and converted, as in any service; a coroutine, because BentoML runs others in a thread.
     @bentoml.api  # type: ignore[untyped-decorator]
-    async def recommend(  # type: ignore[type-arg]
+    async def recommend(
         self,
         user_id: str | None = None,  # noqa: ARG002
         history: list[str] | None = None,  # noqa: ARG002
         k: int = 10,  # noqa: ARG002
-    ) -> dict:
+    ) -> dict:  # type: ignore[type-arg]
         """The answer, whoever asks."""
         return self._answer
