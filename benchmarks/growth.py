@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"of each measurement ({SECONDS:.0f})")
+    parser.add_argument("--seconds", type=load.positive, default=SECONDS, help=f"of each measurement ({SECONDS:.0f})")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         costs = [

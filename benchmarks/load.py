@@ -24,6 +24,8 @@ from benchmarks.traffic import Record, Schedule, Target, TargetError, send
 
 COMMAND: Final = "python -m benchmarks.load"
 PERCENTS: Final = (50, 90, 99, 99.9)
+MOST: Final = 1000
+"""Connections that select() can wait for."""
 
 
 class RequestsError(ValueError):
@@ -54,6 +56,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 def main(arguments: list[str]) -> int:
     """Sends the load and prints what came of it; 1 when there was an error or no answer at all."""
     given = _parser().parse_args(arguments)
+    if given.rate and given.connections > MOST:
+        _parser().error(f"--connections must be at most {MOST} with --rate. Received: {given.connections}")
     schedule = Schedule(given.connections, given.warm_up, given.seconds, given.rate, given.timeout)
     try:
         target, bodies = Target.of(given.url), read_bodies(given.requests) if given.requests else [b"{}"]
@@ -159,16 +163,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("url", help="such as http://127.0.0.1:3000/recommend")
     parser.add_argument("--requests", type=Path, metavar="FILE", help="JSON lines, a body each, taken in turn ({})")
     parser.add_argument("--connections", type=_count, default=8, help="kept connections (8)")
-    parser.add_argument("--seconds", type=_positive, default=10.0, help="of measurement (10)")
+    parser.add_argument("--seconds", type=positive, default=10.0, help="of measurement (10)")
     parser.add_argument("--warm-up", type=float, default=1.0, help="seconds before it (1)")
-    parser.add_argument("--rate", type=_positive, help="open loop: requests a second")
+    parser.add_argument("--rate", type=positive, help="open loop: requests a second")
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds to wait for the last answers (10)")
     parser.add_argument("--samples", type=Path, metavar="NPY", help="keep [2, n]: begin and latency, seconds")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 
-def _positive(given: str) -> float:
+def positive(given: str) -> float:
+    """An argument above 0."""
     if not (value := float(given)) > 0:
         raise argparse.ArgumentTypeError(f"must be above 0. Received: {given}")
     return value

@@ -25,6 +25,17 @@ class ModelError(ValueError):
     """A model that has not been made; the message says how it is."""
 
 
+def world(settings: params.Params) -> World:
+    """The features.
+
+    Raises:
+        ModelError: there are none.
+    """
+    if not (settings.paths.features / "items.json").exists():
+        raise ModelError(f"{settings.paths.features}: no features. Make them: dvc repro")
+    return World.read(settings.paths.features)
+
+
 def variant(settings: params.Params, model: str) -> Path:
     """Folder of the variant of a model that would be served.
 

@@ -44,6 +44,8 @@ CONNECTIONS: Final = (1, 8, 64)
 USUAL: Final = 8
 TIMEOUT: Final = 10.0
 ANSWER: Final = "PODIUM_BENCHMARK_ANSWER"
+PLAIN: Final[Mapping[str, str]] = {}
+"""Settings of Podium's endpoint under which every answer is computed, none taken from a cache of answers."""
 METRICS: Final = (
     ("requests per second", "per_second", "1/s"),
     ("p50", "p50_ms", "ms"),
@@ -84,20 +86,30 @@ class Turn:
 
 
 def main(arguments: list[str]) -> int:
-    """Measures everything and writes it."""
+    """Measures everything and writes it; 2 when there is nothing to serve."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="two-tower", help="of params.yaml, or blend, switch, two-stage (two-tower)")
     parser.add_argument("--quick", action="store_true", help="one short round: to see that it runs, not to quote")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="environment variable for Podium's endpoint"
+        "--set",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="environment variable for Podium's endpoint",
     )
     given = parser.parse_args(arguments)
-    plan, environment = QUICK if given.quick else FULL, dict(one.split("=", 1) for one in given.set)
-    with tempfile.TemporaryDirectory() as scratch:
-        turns = measure(Path(scratch), given.model, plan, environment)
+    plan, environment = QUICK if given.quick else FULL, {**PLAIN, **dict(given.set)}
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            turns = measure(Path(scratch), given.model, plan, environment)
+    except questions.ModelError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     command = f"{COMMAND} --model {given.model}" + " --quick" * given.quick
+    command += "".join(f" --set {name}={value}" for name, value in given.set)
     merge(FILE, list(results(turns, f"serving {given.model}", command)))
     serving_table.show(FILE)
     return 0
@@ -113,7 +125,7 @@ def measure(home: Path, model: str, plan: Plan, environment: Mapping[str, str]) 
         environment: further settings of Podium's endpoint.
     """
     settings = params.load()
-    world = World.read(settings.paths.features)
+    world = questions.world(settings)
     asked = questions.write(home / "requests.jsonl", world, seed=settings.seed)
     endpoints = _endpoints(home, settings, world, model, environment)
     turns = []
@@ -158,6 +170,13 @@ def results(turns: Sequence[Turn], benchmark: str, command: str) -> Iterator[Res
 def protocol(connections: int, workers: int) -> str:
     """Says under what load."""
     return f"{connections} connection{'s' * (connections > 1)}, {workers} worker{'s' * (workers > 1)}"
+
+
+def _setting(given: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE. Received: {given!r}")
+    return name, value
 
 
 def _endpoints(

@@ -35,7 +35,6 @@ from benchmarks.results import FOLDER, Result, merge
 from benchmarks.servers import LIMIT, Endpoint, Running
 from benchmarks.serving import ANSWER, DATASET, FILE, TIMEOUT
 from benchmarks.traffic import Schedule
-from dataset.world import World
 
 COMMAND: Final = "python -m benchmarks.soak"
 CONNECTIONS: Final = 8
@@ -66,16 +65,20 @@ class Soak:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one soak and writes it; 1 when a request was not answered."""
+    """Runs one soak and writes it; 1 when a request was not answered, 2 when there is nothing to serve."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="two-tower", help="of params.yaml, or blend, switch, two-stage (two-tower)")
-    parser.add_argument("--seconds", type=float, default=300.0, help="(300)")
-    parser.add_argument("--share", type=float, help="open loop at this share of the capacity, such as 0.5")
+    parser.add_argument("--seconds", type=load.positive, default=300.0, help="(300)")
+    parser.add_argument("--share", type=load.positive, help="open loop at this share of the capacity, such as 0.5")
     given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as scratch:
-        found = measure(Path(scratch), given.model, given.seconds, given.share)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            found = measure(Path(scratch), given.model, given.seconds, given.share)
+    except questions.ModelError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     command = f"{COMMAND} --model {given.model} --seconds {given.seconds:g}"
     command += f" --share {given.share:g}" if given.share else ""
     merge(FILE, list(results(found, given.model, command)))
@@ -94,7 +97,7 @@ def measure(home: Path, model: str, seconds: float, share: float | None) -> Soak
         share: of the capacity, for an open loop.
     """
     settings = params.load()
-    world = World.read(settings.paths.features)
+    world = questions.world(settings)
     asked = questions.write(home / "requests.jsonl", world, seed=settings.seed)
     served = questions.servable(settings, world, model, home / "servable")
     endpoint, body = servers.podium(f"podium/{model}", served, home / "exposures"), load.read_bodies(asked)[0]

@@ -228,7 +228,9 @@ def test_a_file_without_requests(tmp_path: Path) -> None:
         load.read_bodies(tmp_path / "empty")
 
 
-@pytest.mark.parametrize("option", [["--connections", "0"], ["--rate", "0"], ["--seconds", "-1"]])
+@pytest.mark.parametrize(
+    "option", [["--connections", "0"], ["--rate", "0"], ["--seconds", "-1"], ["--rate", "9", "--connections", "1001"]]
+)
 def test_impossible_loads_are_refused(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         load.main(["http://127.0.0.1:1/", *option])

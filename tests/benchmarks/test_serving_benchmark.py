@@ -11,13 +11,13 @@ import msgspec
 import numpy as np
 import pytest
 
-import params
-from benchmarks import bento_size, growth, questions, servers, serving, serving_table, soak
+from benchmarks import bento_size, growth, servers, serving, serving_table, soak
 from benchmarks.load import Load
 from benchmarks.servers import CONSTANT, LIMIT, SAVEDMODEL, STARLETTE, TENSORFLOW, TYPED, Endpoint
 from benchmarks.serving import ANSWER, Turn, protocol
 from benchmarks.traffic import Target
 from dataset.query import ask
+from flows.processes import StartError
 from scoring import folder as form_folder
 from serving import servable
 from tests.serving import tiny
@@ -116,7 +116,7 @@ def first(content: bytes) -> dict[str, Any]:
 def test_a_server_that_ends_is_named_with_its_log(tmp_path: Path) -> None:
     endpoint = Endpoint(LIMIT, "benchmarks.endpoints.nothing:app")
     with (
-        pytest.raises(servers.processes.StartError, match=r"it ended; .*\n.*Could not import"),
+        pytest.raises(StartError, match=r"it ended; .*\n.*Could not import"),
         servers.started(endpoint, tmp_path, BODY),
     ):
         pass
@@ -231,9 +231,3 @@ def test_growth_has_a_row_for_every_size() -> None:
     assert found["2,000 items, 1,000 users, history of 1,000 in the request", "p99"] == 9
     assert found["2,000 items, 1,000 users", "resident memory at start"] == 5e6
     assert found["2,000 items, 1,000 users", "errors"] == 0
-
-
-def test_a_model_that_was_not_made() -> None:
-    settings = params.load(ROOT / "params.yaml")
-    with pytest.raises(questions.ModelError, match="dvc repro"):
-        questions.variant(settings, "no-such-model")
