@@ -9,6 +9,7 @@ import matplotlib
 matplotlib.use("agg")
 
 from matplotlib import pyplot
+from matplotlib.axes import Axes
 
 import durable
 from benchmarks.results import Result, read
@@ -31,6 +32,8 @@ ASKED: Final = {
     ("closed loop", "p99 / limit/starlette"): "at most 8",
 }
 """(start of a protocol, metric) -> what the project asks of itself."""
+HEAD: Final = """Latency in ms. Brackets: least and most of the rounds. `asked` is what the project asks of itself;
+at 8 connections and one worker also a p99 under 10 ms."""
 INK: Final = ("#1b6ca8", "#9aa5b1", "#c26a3d", "#8a5a9e")
 
 
@@ -45,7 +48,7 @@ def show(file: Path) -> None:
 
 def table(found: Sequence[Result]) -> str:
     """Markdown of everything."""
-    lines = ["# Serving", "", "Latency in ms. Brackets: least and most of the rounds.", ""]
+    lines = ["# Serving", "", HEAD, ""]
     for benchmark in dict.fromkeys(one.benchmark for one in found):
         rows = [one for one in found if one.benchmark == benchmark]
         commands = " and ".join(f"`{command}`" for command in dict.fromkeys(one.command for one in rows))
@@ -112,29 +115,32 @@ def _workers(protocol: str) -> str:
 
 
 def _draw(rows: Sequence[Result], path: Path) -> None:
-    """Throughput and p99 by connections, one worker, both on logarithmic scales."""
-    benchmark = rows[0].benchmark
-    figure, pair = pyplot.subplots(1, 2, figsize=(11, 4))
-    for axes, metric, label in ((pair[0], RATE, "requests a second (log)"), (pair[1], "p99", "p99, ms (log)")):
-        lines: dict[str, list[Result]] = {}
-        for one in rows:
-            if one.benchmark == benchmark and one.metric == metric:
-                lines.setdefault(one.subject, []).append(one)
-        for (subject, ours), colour in zip(lines.items(), INK, strict=False):
-            x, y = [_connections(one.protocol) for one in ours], [one.value for one in ours]
-            spread = [[one.value - one.low for one in ours], [one.high - one.value for one in ours]]
-            axes.errorbar(x, y, yerr=spread, marker="o", capsize=3, color=colour, label=subject)
-        axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
-        axes.set_xticks([_connections(one.protocol) for one in next(iter(lines.values()))])
-        axes.xaxis.set_major_formatter("{x:.0f}")
-        axes.set_xlabel("connections")
-        axes.set_ylabel(label)
-        axes.spines[["top", "right"]].set_visible(False)
-    pair[0].legend(fontsize=8, frameon=False)
+    """Throughput and p99 by connections, one worker, on logarithmic scales; a line of panels for each model."""
+    benchmarks = sorted({one.benchmark for one in rows})
+    figure, panels = pyplot.subplots(len(benchmarks), 2, figsize=(11, 3.6 * len(benchmarks)), squeeze=False)
+    for benchmark, pair in zip(benchmarks, panels, strict=True):
+        for axes, metric, label in ((pair[0], RATE, "requests a second (log)"), (pair[1], "p99", "p99, ms (log)")):
+            _panel(axes, [one for one in rows if (one.benchmark, one.metric) == (benchmark, metric)])
+            axes.set_ylabel(label)
+        pair[0].legend(fontsize=8, frameon=False, ncol=2, loc="lower center", bbox_to_anchor=(0.5, 1))
     figure.tight_layout()
     figure.savefig(path, dpi=110, metadata={"Software": None})
     pyplot.close(figure)
+
+
+def _panel(axes: Axes, rows: Sequence[Result]) -> None:
+    subjects = dict.fromkeys(one.subject for one in rows)
+    for subject, colour in zip(subjects, INK, strict=False):
+        ours = [one for one in rows if one.subject == subject]
+        spread = [[one.value - one.low for one in ours], [one.high - one.value for one in ours]]
+        x, y = [_connections(one.protocol) for one in ours], [one.value for one in ours]
+        axes.errorbar(x, y, yerr=spread, marker="o", capsize=3, color=colour, label=subject)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(sorted({_connections(one.protocol) for one in rows}))
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.set_xlabel("connections")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _line(cells: Sequence[str]) -> str:
