@@ -53,9 +53,10 @@ unit: install ## pytest, two files at a time
 repro: install ## the reproducible part alone, the same as `dvc repro`
 	dvc repro
 
-bench: install ## three-seed quality benchmark into docs/results and README (about 15 minutes)
+bench: install ## quality (three seeds) and serving into docs/results and README (25 minutes; soaks: python -m benchmarks.soak)
 	python -m benchmarks.quality
 	python -m benchmarks.readme
+	python -m benchmarks.serving
 
 peers: install ## other libraries on the same questions, after `make bench` (full mode: hours; it can be interrupted)
 	python -m benchmarks.side_by_side

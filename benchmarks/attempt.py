@@ -122,13 +122,18 @@ def environment(peer: Peer, folder: Path) -> Path:
     if not mark.exists() or mark.read_text() != lock:
         mark.unlink(missing_ok=True)
         uv = [sys.executable, "-m", "uv"]
-        _install([*uv, "venv", "--clear", "--python", PYTHON, str(place)])
-        _install([*uv, "pip", "sync", "--require-hashes", "--python", str(python), str(peer.lock)])
+        install([*uv, "venv", "--clear", "--python", PYTHON, str(place)])
+        install([*uv, "pip", "sync", "--require-hashes", "--python", str(python), str(peer.lock)])
         mark.write_text(lock)
     return python
 
 
-def _install(command: list[str]) -> None:
+def install(command: list[str]) -> None:
+    """Runs uv.
+
+    Raises:
+        PeerError: it failed.
+    """
     # uv does not read pip's settings; a folder of wheels that pip is told of holds for both.
     links = os.environ.get("UV_FIND_LINKS", os.environ.get("PIP_FIND_LINKS"))
     places = {} if links is None else {"UV_FIND_LINKS": links}
