@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from benchmarks.traffic import Target
 from flows import processes
 
@@ -47,12 +45,7 @@ class Endpoint:
 
     def variables(self, home: Path) -> dict[str, str]:
         """Its environment; BentoML keeps what it keeps below `home`."""
-        found = {"BENTOML_HOME": str(home / "bentoml"), "BENTOML_DO_NOT_TRACK": "True", **self.environment}
-        if self.workers > 1 and self.subject != LIMIT:
-            name = self.target.rpartition(":")[2].lower()
-            overrides = {"services": {name: {"workers": self.workers}}}
-            found["BENTOML_CONFIG_OVERRIDES"] = msgspec.json.encode(overrides).decode()
-        return found
+        return {"BENTOML_HOME": str(home / "bentoml"), "BENTOML_DO_NOT_TRACK": "True", **self.environment}
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ class Running:
 def podium(
     subject: str, servable: Path, exposures: Path, *, workers: int = 1, environment: Mapping[str, str] | None = None
 ) -> Endpoint:
-    """Podium's own endpoint.
+    """Podium's own endpoint; every answer is computed, none taken from the cache, unless the settings say so.
 
     Args:
         subject: its name in results.
@@ -91,7 +84,8 @@ def podium(
         environment: further settings of the endpoint.
     """
     places = {"PODIUM_SERVABLE": str(servable.absolute()), "PODIUM_EXPOSURES": str(exposures.absolute())}
-    given = {"PODIUM_MAX_CONCURRENCY": NO_LIMIT, "OTEL_SDK_DISABLED": "true", **places, **(environment or {})}
+    usual = {"PODIUM_MAX_CONCURRENCY": NO_LIMIT, "PODIUM_CACHE_ENTRIES": "0", "PODIUM_WORKERS": str(workers)}
+    given = {**usual, **places, **(environment or {})}
     return Endpoint(subject, "serving.service:Podium", workers, given)
 
 

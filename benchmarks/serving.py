@@ -44,8 +44,6 @@ CONNECTIONS: Final = (1, 8, 64)
 USUAL: Final = 8
 TIMEOUT: Final = 10.0
 ANSWER: Final = "PODIUM_BENCHMARK_ANSWER"
-PLAIN: Final[Mapping[str, str]] = {}
-"""Settings of Podium's endpoint under which every answer is computed, none taken from a cache of answers."""
 METRICS: Final = (
     ("requests per second", "per_second", "1/s"),
     ("p50", "p50_ms", "ms"),
@@ -101,7 +99,7 @@ def main(arguments: list[str]) -> int:
         help="environment variable for Podium's endpoint",
     )
     given = parser.parse_args(arguments)
-    plan, environment = QUICK if given.quick else FULL, {**PLAIN, **dict(given.set)}
+    plan, environment = QUICK if given.quick else FULL, dict(given.set)
     try:
         with tempfile.TemporaryDirectory() as scratch:
             turns = measure(Path(scratch), given.model, plan, environment)

@@ -52,6 +52,8 @@ def write(folder: Path, items: int, users: int, trained: Path) -> None:
         folder,
         vocabulary=vocabulary,
         titles=[f"Title {name}" for name in vocabulary.ids],
+        categories=Vocabulary.of(()),
+        item_categories=np.zeros((len(vocabulary), 1), np.int32),
         catalogue=catalogue,
         popular=random.permutation(np.flatnonzero(catalogue)).astype(np.int32),
         users=list(map(str, range(users))),
