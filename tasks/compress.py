@@ -22,8 +22,8 @@ from scoring.quantize import quantized
 from tasks import tournament
 from tasks.tournament import Entry
 
-CALIBRATING: Final = 100
-"""Queries that a full integer model is scaled by."""
+ASKED: Final = 1000
+"""Queries, of those that were learned from, by which converted models are scaled and compared, at most."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _neural(
         known = Known(
             items=CandidateFeatures.catalogue(fold.features, fold.freeze),
             counts=fold.counts,
-            asked=fold.learn[np.linspace(0, len(fold.learn) - 1, CALIBRATING).astype(np.int64)],
+            asked=fold.learn[np.linspace(0, len(fold.learn) - 1, min(ASKED, len(fold.learn))).astype(np.int64)],
         )
         made = list(contestants(retraining, known, settings.contestants.items(), amounts))
         seconds.update({one.name: one.cost.seconds for one in made})

@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 
 from models import stored
-from models.compression import pruning
+from models.compression import parity, pruning
 from models.compression.clustering import clustered
 from models.compression.distillation import Student, Teaching, distilled
 from models.compression.early_exit import shallow
@@ -119,6 +119,7 @@ def contestants(
 
     Raises:
         NotCompressedError: a pruned model does not have the wanted sparsity, or a model no block to leave out.
+        models.compression.parity.ParityError: a converted model does not list what the unconverted one lists.
         BaselineMovedError: the float model changed on the way.
     """
     parent = retraining.start()
@@ -132,6 +133,7 @@ def contestants(
             name, keep = named(training, storage), STORAGES[storage]
             trained_on = training != UNTRAINED
             form, zeros = keep.form(model, known), pruning.sparsity(model)
+            parity.check(name, form, keep, model, known)
             yield Contestant(name, form, zeros, trained_on, keep.claim, counted.tally)
     if any(not np.array_equal(before[name], value) for name, value in stored.weights(parent).items()):
         raise BaselineMovedError(f"{retraining.folder}: a contestant shares weights with the float model")
