@@ -274,6 +274,8 @@ Training = Literal[
     "clustered",
     "quantization-aware",
     "pruned-quantization-aware",
+    "distilled",
+    "shallow",
 ]
 """Ways to train a float model on; see `models.compression.contestants`."""
 Storage = Literal[
@@ -292,6 +294,28 @@ Storage = Literal[
 """Ways to keep a model; see `models.compression.storage`."""
 
 
+class Student(Section, frozen=True):
+    """What a distilled model is beside its teacher, the float model; see `models.compression.distillation`."""
+
+    width_share: Annotated[float, msgspec.Meta(gt=0, le=1)]
+    """Of the embedding's width, and of the hidden layers' behind it."""
+    blocks: Count
+    """Of a sequence model, at most."""
+
+
+class Distillation(Section, frozen=True):
+    """How a student is taught."""
+
+    top: Count
+    """Length of the teacher's lists."""
+    temperature: Positive
+    """Of the soft labels."""
+    weight: NonNegative
+    """Of either of the teacher's losses; the usual one weighs 1."""
+    epochs: Count
+    """From fresh weights, at the float model's own learning rate."""
+
+
 class Compress(Section, frozen=True):
     """The contestants of the compression tournament, and the rule that picks one of them."""
 
@@ -303,6 +327,10 @@ class Compress(Section, frozen=True):
     """Distinct values of a clustered kernel."""
     bits: Annotated[int, msgspec.Meta(ge=2, le=8)]
     """Of quantization-aware training."""
+    blocks: Count
+    """That a shallow model keeps, the first ones."""
+    student: Student
+    distillation: Distillation
     fine_tune_epochs: Count
     fine_tune_learning_rate: Positive
     max_ndcg_loss: NonNegative

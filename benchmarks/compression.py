@@ -4,7 +4,7 @@ Trains the sequence model once a seed, holds all contestants of benchmarks/exper
 the stage `compress` does, and measures each in the form in which it would be served: quality on the test with its
 paired interval against the float model, what its lists have in common with the float model's, bytes, and in a process
 of its own the time to load it, resident memory, latency of 1 and of 64 queries, and CPU seconds for 1,000 queries.
-Writes docs/results/compression.csv, compression.md and compression.png.
+What training took is that of both fits. Writes docs/results/compression.csv, .md, .png and .html.
 
 The stages before training have to be there (`dvc repro featurize`). Runs are kept under .cache until code, parameters
 or data change, so that an interrupted one goes on where it was.
@@ -18,13 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import msgspec
 import numpy as np
-from matplotlib import pyplot
 from tqdm import tqdm
 
 import digest
@@ -33,7 +28,8 @@ import params
 from benchmarks import experiments, runs
 from benchmarks.results import FOLDER, Result, read, write
 from dataset.world import World
-from evaluation import lists
+from evaluation import lists, pareto
+from evaluation.pareto import Point, Words
 from evaluation.significance import Bootstrap, Interval
 from models.variants import CONTROL, PARENT, Variants
 from scoring import folder as form_folder
@@ -49,8 +45,6 @@ CHANGE: Final = "change of ndcg_at_10 from float"
 BATCHES: Final = (1, 64)
 QUERIES: Final = 1000
 WARM_UP: Final = 3
-FAR: Final = 0.1
-"""Share of the float model's quality below which a contestant is off the picture."""
 
 
 class Cost(msgspec.Struct):
@@ -96,7 +90,7 @@ def main(arguments: list[str]) -> int:
 def show(found: list[Result], seed: int) -> None:
     """Writes table and picture of one seed."""
     durable.write_bytes(FOLDER / "compression.md", table(found, seed).encode())
-    draw(found, seed, FOLDER / "compression.png")
+    draw(found, seed, FOLDER / "compression.png", FOLDER / "compression.html")
 
 
 def results(run: Path, settings: params.Params, seed: int) -> Iterator[Result]:
@@ -107,7 +101,7 @@ def results(run: Path, settings: params.Params, seed: int) -> Iterator[Result]:
     folders = {one.name: run / "variants" / MODEL / "final" / one.name for one in outcome.measured}
     rankings = {name: exam.take(form_folder.read(folder)[1]) for name, folder in folders.items()}
     values = {name: exam.per_query(ranking)[PRIMARY] for name, ranking in rankings.items()}
-    whole = float(outcome.savedmodel_bytes)
+    whole, seconds = float(outcome.savedmodel_bytes), runs.summary(run, "compress", MODEL)["training_seconds"]
     yield _row(f"limit/float SavedModel and index, seed {seed}", "bytes", Interval(whole, whole, whole), "bytes")
     for one in tqdm(outcome.measured, desc="costs", unit="contestant"):
         name, subject = one.name, f"podium/{MODEL}-{one.name}, seed {seed}"
@@ -122,6 +116,9 @@ def results(run: Path, settings: params.Params, seed: int) -> Iterator[Result]:
             ("gzip bytes", float(one.gzip_bytes), "bytes"),
             ("times smaller than the float SavedModel and index", whole / one.size_bytes, "ratio"),
             ("sparsity", one.sparsity, "share"),
+            ("extra epochs", float(one.extra_epochs), "epochs"),
+            ("extra examples", float(one.extra_examples), "windows"),
+            ("training", seconds[name], "s"),
             ("chosen", float(name == outcome.chosen), "1"),
             *_costs(folders[name]),
         ):
@@ -155,7 +152,8 @@ def table(found: list[Result], seed: int) -> str:
     """Markdown: the contestants of one seed, the smallest first."""
     of = _by_contestant(found, seed)
     heads = ["contestant", "bytes", "times smaller", "ndcg_at_10", "change from float", "95% interval", "from control"]
-    heads += ["top-10 overlap", "load ms", "resident MB", "p50 ms, 1", "p99 ms, 1", "p50 ms, 64", "CPU s, 1,000"]
+    heads += ["top-10 overlap", "training s", "load ms", "resident MB", "p50 ms, 1", "p99 ms, 1", "p50 ms, 64"]
+    heads += ["CPU s, 1,000"]
     lines = [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
     for name in sorted(of, key=lambda name: of[name]["bytes"].value):
         one = of[name]
@@ -164,7 +162,7 @@ def table(found: list[Result], seed: int) -> str:
         cells += [f"{one['times smaller than the float SavedModel and index'].value:.2f}", f"{one[PRIMARY].value:.4f}"]
         cells += [f"{change.value:+.2%}", f"{change.low:+.2%} to {change.high:+.2%}"]
         cells += [f"{control.value:+.2%} ({control.low:+.2%} to {control.high:+.2%})" if control else ""]
-        cells += [f"{one['top-10 overlap with float'].value:.3f}", f"{one['load'].value:.0f}"]
+        cells += [f"{one['top-10 overlap with float'].value:.3f}", _seconds(one), f"{one['load'].value:.0f}"]
         cells += [f"{one['resident memory'].value / 1e6:.1f}", f"{one['p50 of 1 query'].value:.2f}"]
         cells += [f"{one['p99 of 1 query'].value:.2f}", f"{one['p50 of 64 queries'].value:.1f}"]
         cells += [f"{one['CPU seconds of 1,000 queries'].value:.2f}"]
@@ -174,40 +172,37 @@ def table(found: list[Result], seed: int) -> str:
     return head + "\n".join(lines) + "\n"
 
 
-def draw(found: list[Result], seed: int, path: Path) -> None:
-    """Bytes against NDCG@10, latency as colour, and the front of those that none is smaller and better than.
-
-    What is far below all others is drawn as a triangle on the lower border, or nothing else could be told apart.
-    """
+def draw(found: list[Result], seed: int, png: Path, page: Path) -> None:
+    """Bytes against NDCG@10, latency as colour, and the front of those that none is smaller and better than."""
     of = _by_contestant(found, seed)
-    names = sorted(of, key=lambda name: of[name]["bytes"].value)
-    size = np.array([of[name]["bytes"].value / 1e3 for name in names])
-    quality = np.array([of[name][PRIMARY].value for name in names])
-    latency = np.array([of[name]["p50 of 1 query"].value for name in names])
-    floor = (1 - FAR) * of[PARENT][PRIMARY].value
-    far = quality < floor
-    figure, axes = pyplot.subplots(figsize=(11, 6))
-    front = quality >= np.maximum.accumulate(quality)
-    axes.step(size[front], quality[front], where="post", color="#9aa5b1", linewidth=1, zorder=1)
-    shades = matplotlib.colors.Normalize(latency.min(), latency.max())
-    for which, marker in ((~far, "o"), (far, "v")):
-        place = np.maximum(quality[which], floor)
-        axes.scatter(size[which], place, c=latency[which], norm=shades, cmap="viridis", marker=marker, s=60, zorder=2)
-    for place, (kilobytes, value) in enumerate(zip(size, np.maximum(quality, floor), strict=True)):
-        spot = (4 + 9 * (place % 2), 5 if place % 3 else -11)
-        axes.annotate(str(place + 1), (kilobytes, value), xytext=spot, textcoords="offset points", fontsize=8)
-    said = [f"{place + 1}  {name}  ({quality[place]:.4f})" for place, name in enumerate(names)]
-    axes.text(1.22, 1, "\n".join(said), transform=axes.transAxes, va="top", fontsize=8)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.xaxis.set_minor_formatter("{x:,.0f}")
-    axes.set_xlabel("kilobytes on disk (log)")
-    axes.set_ylabel("NDCG@10 of the test")
-    axes.spines[["top", "right"]].set_visible(False)
-    colours = matplotlib.cm.ScalarMappable(norm=shades, cmap="viridis")
-    figure.colorbar(colours, ax=axes, label="p50 of one query, ms")
-    figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
-    pyplot.close(figure)
+    points = [
+        Point(
+            name=name,
+            size_bytes=one["bytes"].value,
+            quality=Interval(one[PRIMARY].value, one[PRIMARY].low, one[PRIMARY].high),
+            colour=one["p50 of 1 query"].value,
+            said={
+                "change from float": f"{one[CHANGE].value:+.2%} ({one[CHANGE].low:+.2%} to {one[CHANGE].high:+.2%})",
+                "top-10 overlap": f"{one['top-10 overlap with float'].value:.3f}",
+                "training s": _seconds(one),
+                "resident MB": f"{one['resident memory'].value / 1e6:.1f}",
+                "CPU s, 1,000": f"{one['CPU seconds of 1,000 queries'].value:.2f}",
+                "chosen": "yes" if one["chosen"].value else "",
+            },
+        )
+        for name, one in of.items()
+    ]
+    words = Words(
+        title=f"The compression tournament of the sequence model, MovieLens-100K, seed {seed}",
+        quality="NDCG@10 of the test",
+        colour="p50 of one query, ms",
+    )
+    pareto.write(png, page, points, words, reference=of[PARENT][PRIMARY].value)
+
+
+def _seconds(one: Mapping[str, Result]) -> str:
+    """What training took; nothing of what was not trained on."""
+    return f"{one['training'].value:.0f}" if "training" in one and one["training"].value else ""
 
 
 def _by_contestant(found: list[Result], seed: int) -> Mapping[str, dict[str, Result]]:

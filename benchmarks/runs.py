@@ -5,8 +5,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from tqdm import tqdm
 
 import digest
@@ -23,7 +24,10 @@ file, seed, folder = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 loaded = params.load(file)
 paths = {name: folder / name for name in ("model", "variants", "blend", "rank", "evaluation")}
 settings = msgspec.structs.replace(loaded, seed=seed, paths=msgspec.structs.replace(loaded.paths, **paths))
-steps.run(sys.argv[4], settings, *sys.argv[5:])
+summary = steps.run(sys.argv[4], settings, *sys.argv[5:])
+mark = folder / f"{'-'.join(sys.argv[4:])}.done"
+mark.with_suffix(".part").write_bytes(msgspec.json.encode(summary, enc_hook=str))
+mark.with_suffix(".part").replace(mark)
 """
 
 
@@ -59,6 +63,12 @@ def run_stages(file: Path, folders: Sequence[Path], seeds: Sequence[int], stages
                 progress.update()
 
 
+def summary(folder: Path, *step: str) -> dict[str, Any]:
+    """What a step of a run that has ended said."""
+    found: dict[str, Any] = msgspec.json.decode(_mark(folder, step).read_bytes())
+    return found
+
+
 def peak_bytes() -> int:
     """Most resident memory of this program so far; rusage would count what the process that started it had."""
     return _status("VmHWM")
@@ -74,8 +84,10 @@ def _status(name: str) -> int:
 
 
 def _once(file: Path, folder: Path, seed: int, step: tuple[str, ...]) -> None:
-    """A mark says that a step has ended, since one that was killed leaves files as well."""
-    mark = folder / f"{'-'.join(step)}.done"
-    if not mark.exists():
+    """A mark, which the step itself leaves, says that it has ended, since one that was killed leaves files as well."""
+    if not _mark(folder, step).exists():
         subprocess.run([sys.executable, "-c", PROGRAM, str(file), str(seed), str(folder), *step], check=True)
-        mark.touch()
+
+
+def _mark(folder: Path, step: tuple[str, ...]) -> Path:
+    return folder / f"{'-'.join(step)}.done"

@@ -1,5 +1,6 @@
-"""What the Prefect UI shows of a run: tables, links and progress."""
+"""What the Prefect UI shows of a run: tables, links, a picture and progress."""
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 from prefect.artifacts import (
+    create_image_artifact,
     create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
@@ -54,6 +56,9 @@ def quality(settings: params.Params) -> None:
     table = [{"model": name} | {key: round(value, 4) for key, value in found[name].items()} for name in order]
     create_table_artifact(table, key="quality", description="Temporal next-item, test")
     _link("quality-plot", settings.paths.evaluation / "plots" / "quality.png", "Quality with intervals")
+    _link("pareto-page", settings.paths.evaluation / "pareto.html", "Bytes against quality")
+    picture = base64.b64encode((settings.paths.evaluation / "plots" / "pareto.png").read_bytes()).decode()
+    create_image_artifact(f"data:image/png;base64,{picture}", key="pareto", description="Bytes against quality, test")
 
 
 def decision(summary: "PromoteSummary", settings: params.Params) -> None:

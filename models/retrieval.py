@@ -15,7 +15,7 @@ import tf_keras as keras
 from dataset.batches import CandidateFeatures, examples
 from dataset.features import ItemFeatures
 from dataset.query import Floats, Queries
-from models import device, towers
+from models import device, negatives, towers
 from models.architecture import Architecture
 from models.device import Policy
 from models.fit import Data, batches
@@ -67,6 +67,19 @@ class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
             loss = self.compute_loss(batch, training=True)
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
         return {"loss": loss}
+
+    def compared(self, batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Rows [n] of a batch that hold each of its items once, and how likely each is in it, as a log."""
+        _, rows = negatives.distinct(batch["item"])
+        expected = tf.gather(batch["probability"], rows) * tf.cast(tf.size(batch["item"]), tf.float32)
+        return rows, negatives.log_drawn(expected)
+
+    def scores_among(self, batch: Mapping[str, tf.Tensor], rows: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[b, n] cosines over the temperature of a batch's queries with the items of some of its rows."""
+        query = self.query({name: batch[name] for name in ("history", "context")}, training=training)
+        inputs = {name: tf.gather(batch[name], rows) for name in self.architecture.candidate_inputs}
+        candidates = self.candidate(inputs, training=training)
+        return tf.matmul(query, candidates, transpose_b=True) / self.architecture.temperature
 
     def with_towers(self, query: keras.Model, candidate: keras.Model | None = None) -> "Retrieval":
         """The same model with another query tower, or two other towers."""

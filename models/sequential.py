@@ -24,7 +24,7 @@ from dataset.batches import CandidateFeatures
 from dataset.features import ItemFeatures
 from dataset.query import CONTEXT, Floats, Queries
 from dataset.vocabulary import OOV, PADDING
-from models import LAYER_SCOPE, device, sequence_data
+from models import LAYER_SCOPE, device, negatives, sequence_data
 from models.architecture import SequenceArchitecture
 from models.attention import MASKED, CausalAttention, Visibility
 from models.device import Policy
@@ -175,6 +175,25 @@ class Sequential(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
             loss = self.compute_loss(batch, training=True)
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
         return {"loss": loss}
+
+    def compared(self, batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Items [n], each once: the catalogue, or a sample where the loss has one; and how likely each is, as a log."""
+        if not self.architecture.negatives:
+            return batch["all_item"], tf.zeros_like(batch["all_share"])
+        drawn, expected = _mixed_negatives(batch["all_share"], self.architecture.negatives)
+        items, first = negatives.distinct(drawn)
+        return items, negatives.log_drawn(tf.gather(expected, first))
+
+    def scores_among(self, batch: Mapping[str, tf.Tensor], items: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[m, n] of a batch's queries and some items; MASKED where nobody had taken an item by then."""
+        query = self.query({name: batch[name] for name in ("history", "age", "at", "context")}, training=training)
+        inputs = {name: tf.gather(batch[f"all_{name}"], items) for name in self.architecture.candidate_inputs}
+        candidates = self.candidate(inputs, training=training)
+        popularity = None
+        if self.architecture.trends:
+            popularity = tf.gather(tf.gather(batch["all_popularity"], batch["snapshot"]), items, axis=1)
+        born = tf.gather(batch["all_birth"], items)[None] < batch["alive"][:, None]
+        return tf.where(born, self._logits(query, candidates, popularity), MASKED)
 
     def with_towers(self, query: keras.Model, candidate: keras.Model | None = None) -> "Sequential":
         """The same model with another query tower, or two other towers."""

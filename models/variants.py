@@ -42,6 +42,10 @@ class Variant(msgspec.Struct, frozen=True):
     """Bounds of its paired interval."""
     within_margin: bool
     """Whether its interval stays within the margin; of what was trained on, also that against the control."""
+    extra_epochs: int = 0
+    """That it was trained for beside the float model's own; what training costs, as far as each run tells the same."""
+    extra_examples: int = 0
+    """That it saw, steps times batch: queries, or windows of a sequence model, a last batch as a whole one."""
 
 
 class Upon(msgspec.Struct, frozen=True):

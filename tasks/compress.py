@@ -3,24 +3,39 @@
 A neural model's are those of `models.compression.contestants`, a baseline's its form and the same in 8 bits.
 """
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 
 import digest
 import params
 from dataset.batches import CandidateFeatures
 from dataset.world import Fold, World
-from models.variants import PARENT, NotCompressedError, Variants
+from models.variants import PARENT, NotCompressedError
 from scoring import folder as form_folder
 from scoring.quantize import quantized
 from tasks import tournament
 from tasks.tournament import Entry
 
-CALIBRATING: Final = 100
-"""Queries that a full integer model is scaled by."""
+ASKED: Final = 1000
+"""Queries, of those that were learned from, by which converted models are scaled and compared, at most."""
+
+
+@dataclass(frozen=True)
+class CompressSummary:
+    """What the tournament came to."""
+
+    model: str
+    chosen: str
+    times_smaller: float
+    training_seconds: dict[str, float]
+    """Contestant -> what its training took by the clock, both fits together; those that differ in how they are kept
+    share it. Here and in no file of the stage, which would be another one each time."""
 
 
 def compress(
@@ -33,7 +48,7 @@ def compress(
     train_settings: params.Train,
     evaluate_settings: params.Evaluate,
     seed: int,
-) -> Variants:
+) -> CompressSummary:
     """Writes one model's variants folder, see `models.variants`.
 
     Raises:
@@ -41,9 +56,9 @@ def compress(
     """
     world = World.read(features)
     chosen = train_settings.models[name]
-    untouched = digest.of_folder(model)
+    untouched, seconds = digest.of_folder(model), Counter[str]()
     if isinstance(chosen, params.Neural):
-        entries, weigh = _neural(world, model, chosen, settings, train_settings, evaluate_settings, seed)
+        entries, weigh = _neural(world, model, chosen, settings, train_settings, evaluate_settings, seed, seconds)
     else:
         entries, weigh = _baseline(model), None
     outcome = tournament.hold(
@@ -58,7 +73,7 @@ def compress(
     )
     if digest.of_folder(model) != untouched:
         raise NotCompressedError(f"{model}: the float model's files changed during compression")
-    return outcome
+    return CompressSummary(name, outcome.chosen, round(outcome.times_smaller, 2), dict(seconds))
 
 
 def _neural(
@@ -69,14 +84,27 @@ def _neural(
     train: params.Train,
     evaluate: params.Evaluate,
     seed: int,
+    seconds: Counter[str],
 ) -> tuple[Callable[[Fold], list[Entry]], Callable[[], int]]:
-    """What makes the contestants of a fold, and what weighs the float model as a SavedModel."""
+    """What makes the contestants of a fold, and what weighs the float model as a SavedModel.
+
+    Training adds to `seconds`.
+    """
     from models import device, export, stored
     from models.compression.contestants import Amounts, contestants
+    from models.compression.distillation import Student, Teaching
     from models.compression.retraining import Retraining
     from models.compression.storage import Known
 
     device.prepare(seed=seed, threads=train.threads)
+    amounts = Amounts(
+        sparsity=settings.sparsity,
+        clusters=settings.clusters,
+        bits=settings.bits,
+        blocks=settings.blocks,
+        student=Student(**msgspec.structs.asdict(settings.student)),
+        teaching=Teaching(**msgspec.structs.asdict(settings.distillation)),
+    )
 
     def entries(fold: Fold) -> list[Entry]:
         retraining = Retraining(
@@ -85,17 +113,27 @@ def _neural(
             optimizer=lambda: device.optimizer(
                 settings.fine_tune_learning_rate, beta_2=chosen.beta_2, average=chosen.average
             ),
+            afresh=lambda: device.optimizer(chosen.learning_rate, beta_2=chosen.beta_2, average=chosen.average),
             epochs=settings.fine_tune_epochs,
         )
         known = Known(
             items=CandidateFeatures.catalogue(fold.features, fold.freeze),
             counts=fold.counts,
-            asked=fold.learn[np.linspace(0, len(fold.learn) - 1, CALIBRATING).astype(np.int64)],
+            asked=fold.learn[np.linspace(0, len(fold.learn) - 1, min(ASKED, len(fold.learn))).astype(np.int64)],
         )
-        amounts = Amounts(settings.sparsity, settings.clusters, settings.bits)
+        made = list(contestants(retraining, known, settings.contestants.items(), amounts))
+        seconds.update({one.name: one.cost.seconds for one in made})
         return [
-            Entry(one.name, one.form, one.sparsity, one.trained_on, one.claim)
-            for one in contestants(retraining, known, settings.contestants.items(), amounts)
+            Entry(
+                one.name,
+                one.form,
+                one.sparsity,
+                one.trained_on,
+                one.claim,
+                one.cost.epochs,
+                one.cost.steps * chosen.batch_size,
+            )
+            for one in made
         ]
 
     def savedmodel_bytes() -> int:

@@ -15,12 +15,14 @@ import durable
 import params
 from dataset.query import DAY_SECONDS
 from dataset.world import World
-from evaluation import plots, report
+from evaluation import pareto, plots, report
 from evaluation.content import Content
 from evaluation.groups import groups
 from evaluation.measure import Exam
+from evaluation.pareto import Point, Words
 from evaluation.protocol import Scorer
 from evaluation.ratings import rating_errors
+from evaluation.report import ALL, Row
 from evaluation.significance import Bootstrap
 from models.baselines import biases, popularity
 from models.variants import PARENT, Variants
@@ -56,7 +58,9 @@ def evaluate(
     settings: params.Evaluate,
     seed: int,
 ) -> EvaluateSummary:
-    """Writes per_query.parquet, quality.csv, metrics/ and plots/; metrics/ratings/ where the log has weights.
+    """Writes per_query.parquet, quality.csv, pareto.html, metrics/ and plots/.
+
+    metrics/ratings/ is there where the log has weights.
 
     Raises:
         evaluation.protocol.ScoreError: a model gives scores that cannot be ranked.
@@ -91,6 +95,16 @@ def evaluate(
     plots.slices(evaluation / "plots/slices.png", rows, metric=metric, subjects=shown)
     plots.fine_slices(evaluation / "plots/fine_slices.png", rows, metric=metric, subjects=shown)
     plots.ranks(evaluation / "plots/recall.png", rankings, ours=ours)
+    pareto.write(
+        evaluation / "plots/pareto.png",
+        evaluation / "pareto.html",
+        _sized(outcomes, rows, metric),
+        Words(
+            title="Every variant of every model: bytes against quality",
+            quality=f"{metric} of the test",
+            colour="share of the float model's ten best, validation",
+        ),
+    )
     return EvaluateSummary(
         queries=len(exam.queries),
         users=len(set(exam.queries.user.tolist())),
@@ -98,6 +112,32 @@ def evaluate(
         best=best,
         values={name: float(values[metric].mean()) for name, values in measured.items()},
     )
+
+
+def _sized(outcomes: dict[str, Variants], rows: list[Row], metric: str) -> list[Point]:
+    """Every subject with its bytes and quality.
+
+    Latency is no colour here: no two runs measure the same, and a stage's files have to be the same.
+    """
+    quality = {name: interval for name, group, found, interval, _ in rows if (group, found) == (ALL, metric)}
+    return [
+        Point(
+            name=subject(model, variant.name),
+            size_bytes=variant.size_bytes,
+            quality=quality[subject(model, variant.name)],
+            colour=variant.top_10_overlap,
+            said={
+                "gzip bytes": f"{variant.gzip_bytes:,}",
+                "change on validation": f"{variant.change:+.2%}",
+                "its interval": f"{variant.change_low:+.2%} to {variant.change_high:+.2%}",
+                "within the margin": "yes" if variant.within_margin else "",
+                "extra epochs": str(variant.extra_epochs or ""),
+                "chosen": "yes" if variant.name == outcome.chosen else "",
+            },
+        )
+        for model, outcome in outcomes.items()
+        for variant in outcome.measured
+    ]
 
 
 def outcomes_of(*folders: Path) -> dict[str, Variants]:

@@ -35,6 +35,10 @@ class Entry:
     """Whether it had more epochs than the float model."""
     claim: float | None = None
     """Largest share of the float model's bytes that it may have; None where it claims nothing."""
+    extra_epochs: int = 0
+    """That it was trained for beside the float model's."""
+    extra_examples: int = 0
+    """See `models.variants.Variant`."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,8 @@ def _measured(folder: Path, entry: Entry, quality: dict[str, _Quality], margin: 
     return Variant(
         name=entry.name,
         trained_on=entry.trained_on,
+        extra_epochs=entry.extra_epochs,
+        extra_examples=entry.extra_examples,
         sparsity=entry.sparsity,
         size_bytes=sum(map(len, data)),
         gzip_bytes=len(gzip.compress(b"".join(data), 9, mtime=0)),

@@ -10,23 +10,27 @@ A contestant is a way to train on and a way to keep what comes out (`models.comp
     clustered                  each Dense kernel on a few values
     quantization-aware         both towers on few levels
     pruned-quantization-aware  pruned, then that
+    distilled                  not the float model, but a smaller one with fresh weights that it teaches
+    shallow                    its first blocks alone
 
 Its name is the way to keep it where it was not trained on, the way it was trained on where all is kept, otherwise both:
 `tied-8`, `pruned`, `pruned-tied-8`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from models import stored
-from models.compression import pruning
+from models.compression import parity, pruning
 from models.compression.clustering import clustered
+from models.compression.distillation import Student, Teaching, distilled
+from models.compression.early_exit import shallow
 from models.compression.pruning import Pattern, pruned
 from models.compression.quantization_aware import quantization_aware
-from models.compression.retraining import Retraining
+from models.compression.retraining import Retraining, Tally
 from models.compression.storage import STORAGES, Known
 from models.stored import Retriever
 from models.variants import CONTROL, PARENT, UNTRAINED, NotCompressedError
@@ -47,6 +51,10 @@ class Amounts:
     """Distinct values of a Dense kernel after clustering."""
     bits: int
     """Of quantization-aware training."""
+    blocks: int
+    """That a shallow model keeps."""
+    student: Student
+    teaching: Teaching
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,8 @@ class Contestant:
     """Whether it had more epochs than the float model, and so is to be compared with the control as well."""
     claim: float | None
     """Largest share of the float model's bytes that it may have; None where it claims nothing."""
+    cost: Tally
+    """Of all that it was trained on."""
 
 
 def _pruned(pattern: Pattern) -> Callable[[Retraining, str, Amounts], Retriever]:
@@ -91,6 +101,8 @@ TRAININGS: Final[dict[str, Callable[[Retraining, str, Amounts], Retriever]]] = {
     "clustered": lambda retraining, name, amounts: clustered(retraining, name, amounts.clusters),
     "quantization-aware": lambda retraining, name, amounts: quantization_aware(retraining, name, amounts.bits),
     "pruned-quantization-aware": _pruned_quantization_aware,
+    "distilled": lambda retraining, name, amounts: distilled(retraining, name, amounts.student, amounts.teaching),
+    "shallow": lambda retraining, name, amounts: shallow(retraining, name, amounts.blocks),
 }
 
 
@@ -106,7 +118,8 @@ def contestants(
         amounts: how much is taken away.
 
     Raises:
-        NotCompressedError: a pruned model does not have the wanted sparsity.
+        NotCompressedError: a pruned model does not have the wanted sparsity, or a model no block to leave out.
+        models.compression.parity.ParityError: a converted model does not list what the unconverted one lists.
         BaselineMovedError: the float model changed on the way.
     """
     parent = retraining.start()
@@ -114,11 +127,14 @@ def contestants(
     asked = dict(wanted)
     # In an order of their own: that of a mapping says nothing, and YAML's writers sort it.
     for training in (training for training in TRAININGS if training in asked):
-        model = parent if training == UNTRAINED else TRAININGS[training](retraining, training, amounts)
+        counted = replace(retraining, tally=Tally())
+        model = parent if training == UNTRAINED else TRAININGS[training](counted, training, amounts)
         for storage in (storage for storage in STORAGES if storage in asked[training]):
             name, keep = named(training, storage), STORAGES[storage]
             trained_on = training != UNTRAINED
-            yield Contestant(name, keep.form(model, known), pruning.sparsity(model), trained_on, keep.claim)
+            form, zeros = keep.form(model, known), pruning.sparsity(model)
+            parity.check(name, form, keep, model, known)
+            yield Contestant(name, form, zeros, trained_on, keep.claim, counted.tally)
     if any(not np.array_equal(before[name], value) for name, value in stored.weights(parent).items()):
         raise BaselineMovedError(f"{retraining.folder}: a contestant shares weights with the float model")
 

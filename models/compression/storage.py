@@ -10,15 +10,16 @@ dense weights in 8 bits, the table as `models.compression.embeddings` says
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import tf_keras as keras
 
 from dataset.batches import CandidateFeatures
-from dataset.query import Queries
-from models import export
+from dataset.query import Floats, Queries
+from models import export, stored
 from models.architecture import SequenceArchitecture
 from models.compression import embeddings, litert
 from models.compression.embeddings import Counts, Keep
@@ -30,6 +31,9 @@ from scoring.tables import Table
 from scoring.tied import Tied
 from scoring.tower import Tower
 
+CALIBRATING: Final = 100
+"""Queries that a full integer model is scaled by."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -40,7 +44,15 @@ class Known:
     counts: Counts
     """[items] how often each was taken."""
     asked: Queries
-    """Some to calibrate with."""
+    """Some to calibrate and to compare with."""
+
+
+class Unconverted(Protocol):
+    """A model that Keras computes."""
+
+    def scores(self, queries: Queries) -> Floats:
+        """[n, items]."""
+        ...
 
 
 def float32(model: Retriever, known: Known) -> Form:
@@ -61,7 +73,9 @@ def int8(model: Retriever, known: Known) -> Form:
 
 def full_int8(model: Retriever, known: Known) -> Form:
     """Full integer, calibrated."""
-    inputs = known.asked.inputs(model.architecture.history_length)
+    count = min(CALIBRATING, len(known.asked))
+    asked = known.asked[np.linspace(0, len(known.asked) - 1, count).astype(np.int64)]
+    inputs = asked.inputs(model.architecture.history_length)
     flatbuffer = export.convert(model.served(), export.Precision.FULL_INT8, calibrate=inputs)
     return _tower(model, flatbuffer, _eight_bits(model, known))
 
@@ -89,6 +103,33 @@ def tied(bits: int, keep: Keep) -> Callable[[Retriever, Known], Form]:
     return form
 
 
+def as_it_is(model: Retriever, known: Known) -> Unconverted:
+    """The model."""
+    return model.frozen(known.items)
+
+
+def halved(model: Retriever, known: Known) -> Unconverted:
+    """The model with its weights rounded to 16 bits."""
+    return _with(model, lambda weight: weight.astype(np.float16).astype(weight.dtype)).frozen(known.items)
+
+
+def narrowed(bits: int, keep: Keep) -> Callable[[Retriever, Known], Unconverted]:
+    """The model with the weights of `tied`, and what is known of the items in its width."""
+
+    def unconverted(model: Retriever, known: Known) -> Unconverted:
+        made = _with(model, lambda weight: weight)
+        for layer in (*made.query.layers, *made.candidate.layers):
+            if isinstance(layer, keras.layers.Dense):
+                # The converter rounds to 8 bits whatever was rounded before.
+                layer.kernel.assign(litert.rounded(litert.rounded(layer.kernel.numpy(), bits), litert.WIDEST))
+        embedding = made.query.get_layer("item_embedding")
+        embedding.set_weights([keep(embedding.get_weights()[0], known.counts).wide()])
+        read = {name: _narrow(values).astype(values.dtype) for name, values in _read(model, known.items).items()}
+        return made.frozen(replace(known.items, **read))
+
+    return unconverted
+
+
 @dataclass(frozen=True)
 class Storage:
     """A way to keep a model, and what it claims."""
@@ -96,21 +137,37 @@ class Storage:
     form: Callable[[Retriever, Known], Form]
     claim: float | None
     """Largest share of the bytes of `float32` that it may take; None where it claims nothing."""
+    unconverted: Callable[[Retriever, Known], Unconverted]
+    """What Keras computes with the same weights."""
+    parity: float | None = 0.99
+    """Share of queries that have to be answered alike, see `models.compression.parity`. It is low where layers' inputs
+    are rounded as well, which Keras does not do; None where all that they compute is, and quality alone judges."""
+
+
+def _tied(bits: int, keep: Keep) -> Storage:
+    return Storage(tied(bits, keep), 0.5, narrowed(bits, keep))
 
 
 STORAGES: Final[dict[str, Storage]] = {
-    "float32": Storage(float32, None),
-    "float16": Storage(float16, 0.6),
-    "int8": Storage(int8, 0.5),
-    "full-int8": Storage(full_int8, 0.5),
-    "tied-8": Storage(tied(8, embeddings.levels(8)), 0.5),
-    "tied-6": Storage(tied(6, embeddings.levels(6)), 0.5),
-    "tied-4": Storage(tied(4, embeddings.levels(4)), 0.5),
-    "tied-low-rank": Storage(tied(8, embeddings.low_rank), 0.5),
-    "tied-product": Storage(tied(8, embeddings.product), 0.5),
-    "tied-by-popularity": Storage(tied(8, embeddings.by_popularity), 0.5),
-    "tied-hashed": Storage(tied(8, embeddings.hashed), 0.5),
+    "float32": Storage(float32, None, as_it_is),
+    "float16": Storage(float16, 0.6, halved),
+    "int8": Storage(int8, 0.5, as_it_is, 0.3),
+    "full-int8": Storage(full_int8, 0.5, as_it_is, None),
+    "tied-8": _tied(8, embeddings.levels(8)),
+    "tied-6": _tied(6, embeddings.levels(6)),
+    "tied-4": _tied(4, embeddings.levels(4)),
+    "tied-low-rank": _tied(8, embeddings.low_rank),
+    "tied-product": _tied(8, embeddings.product),
+    "tied-by-popularity": _tied(8, embeddings.by_popularity),
+    "tied-hashed": _tied(8, embeddings.hashed),
 }
+
+
+def _with(model: Retriever, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Retriever:
+    """The same model with each weight changed, and all of them its own."""
+    made = stored.build(model.architecture)
+    stored.fill(made, {name: change(weight) for name, weight in stored.weights(model).items()})
+    return made
 
 
 def _tower(model: Retriever, flatbuffer: bytes, vectors: Table) -> Tower:

@@ -123,7 +123,8 @@ def test_the_training_flow_shows_what_it_did(prefect: Prefect, tmp_path: Path) -
     assert names[len(project.STAGES)] == "promote"
     assert {task["state_type"] for task in tasks} == {"COMPLETED"}
     keys = {artifact["key"] for artifact in prefect.ask("/artifacts/filter")}
-    assert {"quality", "decision", *(f"progress-{stage.replace('@', '-')}" for stage in project.STAGES)} <= keys
+    progress = {f"progress-{stage.replace('@', '-')}" for stage in project.STAGES}
+    assert {"quality", "pareto", "pareto-page", "decision", *progress} <= keys
     assert ("bento" in keys) == (result == "promoted")
     before = (small / "dvc.lock").read_bytes()
     assert "Running stage" not in project.dvc(small, "repro")

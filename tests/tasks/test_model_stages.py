@@ -135,6 +135,10 @@ def test_every_contestant_is_measured(done: Path) -> None:
     assert found["tied-6"].size_bytes < found["tied-8"].size_bytes < found[PARENT].size_bytes / 2
     assert found[PARENT].top_10_overlap == 1.0 >= found["tied-8"].top_10_overlap > 0.8
     assert found["pruned"].sparsity == pytest.approx(0.6, abs=0.01)
+    assert (found["int8"].extra_epochs, found["int8"].extra_examples) == (0, 0)
+    assert found["pruned-tied-8"].extra_epochs == found["control"].extra_epochs == 1
+    assert found["pruned-tied-8"].extra_examples == found["control"].extra_examples > 0
+    assert found["control"].extra_examples % TWO_TOWER["batch_size"] == 0
     assert found[PARENT].change == found[PARENT].change_low == 0.0
     assert outcome.savedmodel_bytes > found[PARENT].size_bytes
 
@@ -189,6 +193,15 @@ def test_a_second_stage_needs_both_parts_of_validation(done: Path, data: Path, t
     assert failed.returncode == 1
     assert "both parts of validation that rank.learn_share = 1.0 makes" in failed.stderr
     assert not (greedy / "artifacts/rank").exists()
+
+
+def test_the_picture_of_bytes_against_quality_has_every_subject(done: Path) -> None:
+    page = (done / "artifacts/evaluation/pareto.html").read_text()
+    for path in (done / "artifacts/evaluation/metrics").glob("*.json"):
+        assert f"<tr><td>{path.stem}</td>" in page
+    size = Variants.read(done / "artifacts/variants/two-tower").winner.size_bytes
+    assert f"<td>{size:,}</td>" in page
+    assert (done / "artifacts/evaluation/plots/pareto.png").stat().st_size > 10_000
 
 
 def test_every_query_has_its_results(done: Path) -> None:
