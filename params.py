@@ -36,6 +36,7 @@ class Paths(Section, frozen=True):
     variants: Path
     blend: Path
     rank: Path
+    index: Path
     evaluation: Path
     registry: Path
     exposures: Path
@@ -364,6 +365,25 @@ class Rank(Section, frozen=True):
     """At the start; it falls to 0."""
 
 
+class Index(Section, frozen=True):
+    """Search among item vectors without looking at all of them, where a catalogue is large; see `scoring.nearest`."""
+
+    exact_up_to: Whole
+    """Items, of the catalogue or of what a request allows of it, up to which every one is multiplied."""
+    lists: Positive
+    """Number of lists, over the square root of the number of items."""
+    probes: Count
+    """Lists that are looked into for a query; more where less is allowed."""
+    candidates: Count
+    """Items that are scored in 16 bits after the search in 8, over what is asked for."""
+    sample: Count
+    """Items a list that its centre is learned from."""
+    min_recall: Share
+    """Of the exact ten best, on validation queries; an index with less is refused."""
+    max_queries: Count
+    """Of validation, that the recall is measured with."""
+
+
 class Evaluate(Section, frozen=True):
     """Cut-offs, intervals, slices, and the settings of the baselines that stand in every table."""
 
@@ -506,6 +526,7 @@ class Params(Section, frozen=True):
     compress: Compress
     blend: Blend
     rank: Rank
+    index: Index
     evaluate: Evaluate
     promote: Promote
     replay: Replay
