@@ -209,7 +209,9 @@ def _narrow(vectors: Floats) -> npt.NDArray[np.float16]:
     largest = float(np.abs(vectors).max())
     limit = float(np.finfo(np.float16).max)
     if not largest <= limit:  # also refuses what is no number
-        raise FormError(f"item vectors: must be finite and at most {limit:g}, to be kept in 16 bits. Received: {largest}")
+        raise FormError(
+            f"item vectors: must be finite and at most {limit:g}, to be kept in 16 bits. Received: {largest}"
+        )
     return np.ascontiguousarray(vectors).astype(np.float16)
 
 

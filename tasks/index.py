@@ -30,9 +30,7 @@ class RecallError(ValueError):
     """An index finds too little of what an exact search finds; the message has the figure and what to raise."""
 
 
-def index(
-    *, features: Path, variants: Path, index: Path, settings: params.Index, seed: int, name: str
-) -> Record:
+def index(*, features: Path, variants: Path, index: Path, settings: params.Index, seed: int, name: str) -> Record:
     """Writes index.json into `index` and, where the catalogue is large, the index beside it.
 
     Args:
