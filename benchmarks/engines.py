@@ -15,7 +15,7 @@ vectors in (32, 16 or 8 bits) is part of its name; it answers with its own score
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -29,6 +29,9 @@ BEAM: Final = 64
 BEAMS: Final = (32, 64, 128, 256, 512)
 PROBES: Final = (32, 64, 128, 224, 448)
 OURS: Final = "podium/nearest"
+
+if TYPE_CHECKING:
+    from usearch.index import Index
 
 Search = Callable[[Floats, int], Longs]
 """[n, d] vectors and k -> [n, k] items, best first."""
@@ -87,7 +90,7 @@ def _faiss_open(path: Path, _: int) -> Callable[[int], Search]:
 
 
 def _usearch(kind: str) -> Engine:
-    def made(d: int) -> Any:
+    def made(d: int) -> "Index":
         from usearch.index import Index
 
         return Index(ndim=d, metric="ip", dtype=kind, connectivity=LINKS, expansion_add=BEAM)

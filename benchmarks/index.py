@@ -1,4 +1,4 @@
-"""Approximate search beside the exact product: `python -m benchmarks.index` writes docs/results/index.csv and index.png.
+"""Approximate search beside the exact product: `python -m benchmarks.index` writes docs/results/index.csv and .png.
 
 Highest inner products of 64 dimensions among 2,000, 100,000 and 1,000,000 items, drawn as `benchmarks.vectors` says,
 and the hard case, vectors without structure, at 100,000. Recall is the share of the exact ten best that are found.
@@ -236,12 +236,12 @@ def _kept(name: str, data: str, items: int) -> Run:
         seconds = msgspec.json.decode(_apart("build", name, data, items, folder), type=float)
         run = msgspec.json.decode(_apart("measure", name, data, items, folder), type=Run)
     run.build_seconds = seconds
-    durable.write_json(path, run)
+    durable.write_bytes(path, msgspec.json.encode(run))
     return run
 
 
 def _apart(step: str, name: str, data: str, items: int, folder: str) -> bytes:
-    """A process of its own, so that its memory and its threads are: as many as params.yaml gives to build, one to ask."""
+    """A process with memory and threads of its own: to build as many as params.yaml gives, one to ask."""
     threads = params.load().train.threads if step == "build" else 1
     command = [sys.executable, "-m", "benchmarks.index", "--one", step, name, data, str(items), folder]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | limits(threads))

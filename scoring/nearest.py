@@ -11,7 +11,7 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import faiss
 import msgspec
@@ -74,8 +74,8 @@ class Nearest:
     settings: Settings
     table: npt.NDArray[np.float16]
     """[items, d] what scores are products with."""
-    _lists: Any
-    """faiss.IndexIVFScalarQuantizer over the same items."""
+    _lists: faiss.IndexIVFScalarQuantizer
+    """The same items, in 8 bits, in lists."""
 
     @classmethod
     def build(cls, vectors: Floats, settings: Settings, *, seed: int) -> "Nearest":
@@ -179,7 +179,7 @@ class Nearest:
             raise ValueError(f"allowed must be bool {(items,)}. Received: {allowed.dtype} {allowed.shape}")
 
     def _approximate(
-        self, vectors: Floats, k: int, selector: Any, seen: Seen, number: int, probes: int
+        self, vectors: Floats, k: int, selector: faiss.IDSelectorBitmap | None, seen: Seen, number: int, probes: int
     ) -> tuple[Longs, Floats]:
         """One block of `search`; rows whose lists did not hold enough are asked again, with more lists."""
         most = int(np.bincount(seen[0], minlength=1).max())
@@ -222,7 +222,7 @@ def _read_head(path: Path) -> Head:
         raise FormError(f"{path}: cannot be read: {error}") from error
 
 
-def _read_lists(path: Path, head: Head) -> Any:
+def _read_lists(path: Path, head: Head) -> faiss.IndexIVFScalarQuantizer:
     try:
         lists = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:  # faiss knows no other
@@ -233,7 +233,7 @@ def _read_lists(path: Path, head: Head) -> Any:
     return lists
 
 
-def _selector(allowed: Mask) -> Any:
+def _selector(allowed: Mask) -> faiss.IDSelectorBitmap:
     return faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
 
 

@@ -6,6 +6,7 @@ the whole catalogue to standardize or to keep; `blend` and `rank` have no index 
 """
 
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -23,7 +24,8 @@ from scoring.nearest import FILES, ROWS, Nearest, Settings
 from scoring.tied import Tied
 from scoring.tower import Tower
 
-K = 10
+K: Final = 10
+"""Items that recall is measured at."""
 
 
 class RecallError(ValueError):
@@ -99,8 +101,8 @@ def _approximate(
     if reached < settings.min_recall:
         raise RecallError(
             f"model {said.model!r}: recall at {K} of its index must be at least index.min_recall = "
-            f"{settings.min_recall:g} on {len(asked)} validation queries; raise index.probes (now {settings.probes}) or "
-            f"index.candidates (now {settings.candidates}). Received: {reached:.4f}"
+            f"{settings.min_recall:g} on {len(asked)} validation queries; raise index.probes (now "
+            f"{settings.probes}) or index.candidates (now {settings.candidates}). Received: {reached:.4f}"
         )
     nearest.write(folder)
     return msgspec.structs.replace(
