@@ -1,4 +1,4 @@
-"""What the stage `index` says of a model: index.json, and beside it, where the search is not exact, `scoring.nearest`."""
+"""What the stage `index` says of a model: index.json, and beside it, where search is not exact, `scoring.nearest`."""
 
 from pathlib import Path
 from typing import Final

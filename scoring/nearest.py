@@ -167,7 +167,7 @@ class Nearest:
             if few:
                 found[0][rows], found[1][rows] = _exact(asked, table, kept, k, taken)
             else:
-                probes = math.ceil(self.settings.probes * (len(self) / number) ** 0.5)
+                probes = math.ceil(self.settings.probes * len(self) / number)
                 found[0][rows], found[1][rows] = self._approximate(asked, k, selector, taken, number, probes)
         return found
 
