@@ -4,9 +4,9 @@ Highest inner products of 64 dimensions among 2,000, 100,000 and 1,000,000 items
 and the hard case, vectors without structure, at 100,000. Recall is the share of the exact ten best that are found.
 Exact is numpy: the product in float32, `argpartition`, the ten in order. One thread each, as one of several workers
 has; one query at a time, and 64 at a time. An engine and numpy are asked in turns in one process, and their ratio is
-that of neighbouring turns. What an engine takes in memory is what its process grows by from before the index is opened
-to after all queries, mapped pages included; the vectors come after that. What was measured is kept below .cache, and an
-interrupted run goes on where it was; `--again` forgets it.
+that of neighbouring turns; `benchmarks.searches` is how, `benchmarks.engines` who. The peers are installed by `uv sync
+--group index-peers`. What was measured is kept below .cache, and an interrupted run goes on where it was. Written is
+all that has been measured with this code, so that engines can be measured one after the other.
 """
 
 import argparse
@@ -15,8 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,74 +28,37 @@ import durable
 import params
 from benchmarks import curves
 from benchmarks.attempt import limits
-from benchmarks.engines import ENGINES, OURS, Search
+from benchmarks.engines import ENGINES, OURS
 from benchmarks.results import FOLDER, Result, write
-from benchmarks.runs import resident_bytes
-from benchmarks.vectors import DATA
-from dataset.query import Floats, Longs
-from scoring.highest import highest
+from benchmarks.searches import BATCHES, DIMENSIONS, Point, Run
 
 COMMAND: Final = "python -m benchmarks.index"
 EXACT: Final = "limit/exact-numpy"
 KEPT: Final = Path(".cache/index_benchmark")
-DIMENSIONS: Final = 64
-QUERIES: Final = 1000
-SEED: Final = 1
-K: Final = 10
 LARGEST: Final = 1_000_000
 SETS: Final = (("alike", 2_000), ("alike", 100_000), ("isotropic", 100_000), ("alike", LARGEST))
-BATCHES: Final = (1, 64)
-TURNS: Final = 5
-TURN_SECONDS: Final = 0.2
 ENOUGH: Final = 0.98
 """Recall at which engines are compared: the least effort that reaches it."""
-CODE: Final = tuple(map(Path, ("benchmarks/index.py", "benchmarks/engines.py", "benchmarks/vectors.py")))
-
-
-class Point(msgspec.Struct):
-    """One engine at one effort."""
-
-    effort: int
-    recall: float
-    own: dict[int, list[float]]
-    """Queries at a time -> queries per second of each turn."""
-    exact: dict[int, list[float]]
-    """The same of numpy in the neighbouring turn."""
-
-
-class Run(msgspec.Struct):
-    """One engine on one set of vectors."""
-
-    points: list[Point]
-    build_seconds: float
-    bytes: int
-    """On disk."""
-    resident: int
-    """Bytes that the process grew by."""
+CODE: Final = tuple(map(Path, ("benchmarks/searches.py", "benchmarks/engines.py", "benchmarks/vectors.py")))
 
 
 def main(arguments: list[str]) -> int:
-    """Measures what is not measured yet, and writes what is; with `one`, one run in this process."""
+    """Measures what is not measured yet, and writes what is."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help=f"without the {LARGEST:,} items; writes nothing")
     parser.add_argument("--again", action="store_true", help="forget what was measured before")
     parser.add_argument("--engines", default=",".join(ENGINES), help="of those, separated by commas")
-    parser.add_argument("--one", nargs=5, metavar=("STEP", "ENGINE", "DATA", "ITEMS", "FOLDER"), help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    if given.one:
-        step, engine, data, items, folder = given.one
-        sys.stdout.buffer.write(msgspec.json.encode(STEPS[step](engine, data, int(items), Path(folder))))
-        return 0
     names = given.engines.split(",")
     if unknown := [name for name in names if name not in ENGINES]:
         parser.error(f"--engines must be of {', '.join(ENGINES)}. Received: {', '.join(unknown)}")
     if given.again:
         shutil.rmtree(KEPT, ignore_errors=True)
-    asked = [(data, items) for data, items in SETS if not (given.quick and items == LARGEST)]
-    found = _all(names, asked)
-    rows = [row for (data, items), runs in found.items() for row in results(data, items, runs)]
+    _measure_all(names, [(data, items) for data, items in SETS if not (given.quick and items == LARGEST)])
+    measured = [(data, items, runs) for data, items in SETS if (runs := _kept(data, items))]
+    rows = [row for data, items, runs in measured for row in results(data, items, runs)]
     for row in rows:
         if row.subject in ENGINES or row.subject == EXACT:
             sys.stdout.write(f"{row.dataset:32} {row.subject:22} {row.metric:44} {row.value:14,.4g} {row.unit}\n")
@@ -145,107 +107,43 @@ def _spread(
     )
 
 
-def exact(vectors: Floats, items: Floats) -> Longs:
-    """[n, K] the ten best of each query, in order: what one writes with numpy."""
-    scores = vectors @ items.T
-    best = np.argpartition(scores, -K, axis=1)[:, -K:]
-    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)
-    return np.take_along_axis(best, order, axis=1)
-
-
-def build(name: str, data: str, items: int, folder: Path) -> float:
-    """Makes the index below `folder`, and the queries and what is right; seconds of the index alone."""
-    vectors, queries = DATA[data](items, QUERIES, DIMENSIONS, SEED)
-    start = time.perf_counter()
-    ENGINES[name].build(vectors, folder / "index")
-    seconds = time.perf_counter() - start
-    right = [highest(queries[at : at + 64] @ vectors.T, K, np.arange(items))[0] for at in range(0, QUERIES, 64)]
-    np.save(folder / "queries.npy", queries)
-    np.save(folder / "right.npy", np.concatenate(right))
-    return seconds
-
-
-def measure(name: str, data: str, items: int, folder: Path) -> Run:
-    """Asks the index below `folder`: first alone, for recall and memory, then in turns with numpy."""
-    engine = ENGINES[name]
-    queries, right = np.load(folder / "queries.npy"), np.load(folder / "right.npy")
-    before = resident_bytes()
-    opened = engine.open(folder / "index", DIMENSIONS)
-    searches = {effort: opened(effort) for effort in engine.efforts}
-    recalls = {effort: _recall(search, queries, right) for effort, search in searches.items()}
-    resident = resident_bytes() - before
-    vectors = DATA[data](items, QUERIES, DIMENSIONS, SEED)[0]
-    points = [
-        Point(effort, recalls[effort], *_turns(search, lambda asked: exact(asked, vectors), queries))
-        for effort, search in searches.items()
-    ]
-    files = [path for path in [folder / "index", *(folder / "index").glob("*")] if path.is_file()]
-    return Run(points, 0.0, sum(path.stat().st_size for path in files), resident)
-
-
-STEPS: Final[dict[str, Callable[[str, str, int, Path], float | Run]]] = {"build": build, "measure": measure}
-
-
-def _recall(search: Search, queries: Floats, right: Longs) -> float:
-    found = np.concatenate([search(queries[at : at + 64], K) for at in range(0, len(queries), 64)])
-    return float((found[:, :, None] == right[:, None, :]).any(axis=1).mean())
-
-
-def _turns(
-    search: Search, exactly: Callable[[Floats], Longs], queries: Floats
-) -> tuple[dict[int, list[float]], dict[int, list[float]]]:
-    own: dict[int, list[float]] = {batch: [] for batch in BATCHES}
-    others: dict[int, list[float]] = {batch: [] for batch in BATCHES}
-    for batch in BATCHES:
-        for _ in range(TURNS):
-            own[batch].append(_speed(lambda asked: search(asked, K), queries, batch))
-            others[batch].append(_speed(exactly, queries, batch))
-    return own, others
-
-
-def _speed(ask: Callable[[Floats], Longs], queries: Floats, batch: int) -> float:
-    """Queries per second, over at least TURN_SECONDS."""
-    asked, start = 0, time.perf_counter()
-    while (seconds := time.perf_counter() - start) < TURN_SECONDS or not asked:
-        at = asked % (len(queries) - batch + 1)
-        ask(queries[at : at + batch])
-        asked += batch
-    return asked / seconds
-
-
-def _all(names: Sequence[str], sets: Sequence[tuple[str, int]]) -> dict[tuple[str, int], dict[str, Run]]:
-    found: dict[tuple[str, int], dict[str, Run]] = {}
+def _measure_all(names: Sequence[str], sets: Sequence[tuple[str, int]]) -> None:
     with tqdm(total=len(names) * len(sets), desc="index", unit="run") as progress:
         for data, items in sets:
             for name in names:
                 progress.set_postfix_str(f"{name}, {items:,} {data}")
-                found.setdefault((data, items), {})[name] = _kept(name, data, items)
+                path = _path(name, data, items)
+                if not path.exists():
+                    durable.write_bytes(path, msgspec.json.encode(_run(name, data, items)))
                 progress.update()
-    return found
 
 
-def _kept(name: str, data: str, items: int) -> Run:
-    """A run, from before if the code that measures and ours that is measured are the same."""
-    code = [*CODE, *sorted(Path("scoring").glob("nearest.py"))] if name == OURS else list(CODE)
-    label = f"{name.replace('/', '-')}-{data}-{items}-{digest.of_list(code, Path())[:12]}"
-    path = KEPT / f"{label}.json"
-    if path.exists():
-        return msgspec.json.decode(path.read_bytes(), type=Run)
+def _kept(data: str, items: int) -> dict[str, Run]:
+    """Engine -> its run, of those that have been measured."""
+    paths = {name: _path(name, data, items) for name in ENGINES}
+    return {name: msgspec.json.decode(path.read_bytes(), type=Run) for name, path in paths.items() if path.exists()}
+
+
+def _path(name: str, data: str, items: int) -> Path:
+    """Where a run is kept: another one when what measures, or what of ours is measured, is another."""
+    code = [*CODE, Path("scoring/nearest.py")] if name == OURS else [*CODE]
+    return KEPT / f"{name.replace('/', '-')}-{data}-{items}-{digest.of_list(code, Path())[:12]}.json"
+
+
+def _run(name: str, data: str, items: int) -> Run:
     KEPT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=KEPT) as folder:
         seconds = msgspec.json.decode(_apart("build", name, data, items, folder), type=float)
         run = msgspec.json.decode(_apart("measure", name, data, items, folder), type=Run)
     run.build_seconds = seconds
-    durable.write_bytes(path, msgspec.json.encode(run))
     return run
 
 
 def _apart(step: str, name: str, data: str, items: int, folder: str) -> bytes:
     """A process with memory and threads of its own: to build as many as params.yaml gives, one to ask."""
     threads = params.load().train.threads if step == "build" else 1
-    command = [sys.executable, "-m", "benchmarks.index", "--one", step, name, data, str(items), folder]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | limits(threads))
-    return done.stdout
+    command = [sys.executable, "-m", "benchmarks.searches", step, name, data, str(items), folder]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | limits(threads)).stdout
 
 
 if __name__ == "__main__":
