@@ -32,6 +32,13 @@ REPRODUCIBLE: Final[dict[str, Callable[[Params], dict[str, Any]]]] = {
         "evaluate_settings": p.evaluate,
         "seed": p.seed,
     },
+    "index": lambda p: {
+        "features": p.paths.features,
+        "variants": p.paths.variants,
+        "index": p.paths.index,
+        "settings": p.index,
+        "seed": p.seed,
+    },
     "blend": lambda p: {
         "features": p.paths.features,
         "variants": p.paths.variants,
@@ -51,13 +58,6 @@ REPRODUCIBLE: Final[dict[str, Callable[[Params], dict[str, Any]]]] = {
         "train_settings": p.train,
         "compress_settings": p.compress,
         "evaluate_settings": p.evaluate,
-        "seed": p.seed,
-    },
-    "index": lambda p: {
-        "features": p.paths.features,
-        "variants": p.paths.variants,
-        "index": p.paths.index,
-        "settings": p.index,
         "seed": p.seed,
     },
     "evaluate": lambda p: {
