@@ -131,7 +131,8 @@ class Nearest:
         if table.shape != (head.items, head.dimensions) or table.dtype != np.float16:
             expected = f"float16 {(head.items, head.dimensions)}"
             raise FormError(f"{folder / TABLE}: must be {expected}. Received: {table.dtype} {table.shape}")
-        return cls(head.settings, table, _read_lists(folder / LISTS, head))
+        # Indexing a memmap makes memmaps, which takes longer than a small search.
+        return cls(head.settings, table.view(np.ndarray), _read_lists(folder / LISTS, head))
 
     def search(
         self, vectors: Floats, k: int, allowed: Mask | None = None, seen: Seen | None = None
@@ -196,8 +197,10 @@ class Nearest:
         """The best k of the candidates [n, c], scored with the table."""
         rows = self.table[np.maximum(items, 0)].astype(np.float32)
         scores = np.matmul(rows, vectors[:, :, None])[:, :, 0]
-        pairs = np.arange(len(items))[:, None] * len(self) + items
-        scores[(items == NOTHING) | np.isin(pairs, seen[0] * len(self) + seen[1])] = LOWEST
+        scores[items == NOTHING] = LOWEST
+        if len(seen[0]):
+            pairs = np.arange(len(items))[:, None] * len(self) + items
+            scores[np.isin(pairs, seen[0] * len(self) + seen[1])] = LOWEST
         order = np.argsort(items, axis=1)
         items, scores = np.take_along_axis(items, order, axis=1), np.take_along_axis(scores, order, axis=1)
         return highest(scores, k, items)
