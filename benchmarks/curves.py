@@ -20,12 +20,15 @@ ONE: Final = "one thread, 1 at a time"
 def draw(results: Sequence[Result], path: Path) -> None:
     """One panel a data set: the curve of each engine from least to most effort, and the speed of the exact product."""
     sets = list(dict.fromkeys(one.dataset for one in results))
+    engines = dict.fromkeys(one.subject.partition(EFFORT)[0] for one in results if EFFORT in one.subject)
+    inks = dict(zip(engines, INKS, strict=False))
     figure, panels = pyplot.subplots(1, len(sets), figsize=(4.6 * len(sets), 4.2), squeeze=False)
     for axes, dataset in zip(panels[0], sets, strict=True):
         found = [one for one in results if one.dataset == dataset]
-        engines = dict.fromkeys(one.subject.partition(EFFORT)[0] for one in found if EFFORT in one.subject)
-        for ink, engine in zip(INKS, engines, strict=False):
+        for engine, ink in inks.items():
             points = [one for one in found if one.subject.startswith(engine + EFFORT)]
+            if not points:
+                continue
             recall = [one.value for one in points if one.metric == "recall_at_10"]
             speed = [one.value for one in points if one.metric == "queries per second" and one.protocol == ONE]
             axes.plot(recall, speed, "o-", color=ink, label=engine, markersize=3)
