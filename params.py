@@ -34,6 +34,7 @@ class Paths(Section, frozen=True):
     features: Path
     model: Path
     variants: Path
+    index: Path
     blend: Path
     rank: Path
     evaluation: Path
@@ -343,6 +344,25 @@ class Compress(Section, frozen=True):
             raise ValueError(f"contestants must have float32 of {' and '.join(needed)}. Received: {self.contestants}")
 
 
+class Index(Section, frozen=True):
+    """Search among item vectors without looking at all of them, where a catalogue is large; see `scoring.nearest`."""
+
+    exact_up_to: Whole
+    """Items, of the catalogue or of what a request allows of it, up to which every one is multiplied."""
+    lists: Positive
+    """Number of lists, over the square root of the number of items."""
+    probes: Count
+    """Lists that are looked into for a query; more where less is allowed."""
+    candidates: Count
+    """Items that are scored in 16 bits after the search in 8, over what is asked for."""
+    sample: Count
+    """Items a list that its centre is learned from."""
+    min_recall: Share
+    """Of the exact ten best, on validation queries; an index with less is refused."""
+    max_queries: Count
+    """Of validation, that the recall is measured with."""
+
+
 class Blend(Section, frozen=True):
     """Models together: a weighted sum, and a switch; both learned on validation, apart for short histories."""
 
@@ -539,6 +559,7 @@ class Params(Section, frozen=True):
     featurize: Featurize
     train: Train
     compress: Compress
+    index: Index
     blend: Blend
     rank: Rank
     evaluate: Evaluate

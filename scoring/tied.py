@@ -68,6 +68,11 @@ class Tied:
         scores: Floats = self.query_vectors(queries) @ self._vectors.T
         return scores
 
+    @property
+    def item_vectors(self) -> Floats:
+        """[items, d + trends] what the queries' vectors are multiplied with."""
+        return self._vectors
+
     def query_vectors(self, queries: Queries) -> Floats:
         """[n, d + trends]."""
         inputs = queries.inputs(self.history_length, self._encoder.inputs | {"history"})

@@ -41,6 +41,11 @@ class Tower:
         scores: Floats = self.query_vectors(queries) @ self._vectors.T
         return scores
 
+    @property
+    def item_vectors(self) -> Floats:
+        """[items, d] what the queries' vectors are multiplied with."""
+        return self._vectors
+
     def query_vectors(self, queries: Queries) -> Floats:
         """[n, d]."""
         return self._network.run(queries.inputs(self.history_length, self._network.inputs))

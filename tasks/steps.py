@@ -32,6 +32,13 @@ REPRODUCIBLE: Final[dict[str, Callable[[Params], dict[str, Any]]]] = {
         "evaluate_settings": p.evaluate,
         "seed": p.seed,
     },
+    "index": lambda p: {
+        "features": p.paths.features,
+        "variants": p.paths.variants,
+        "index": p.paths.index,
+        "settings": p.index,
+        "seed": p.seed,
+    },
     "blend": lambda p: {
         "features": p.paths.features,
         "variants": p.paths.variants,
@@ -83,7 +90,7 @@ EFFECTFUL: Final[dict[str, Callable[[Params], dict[str, Any]]]] = {
 """Step -> its keyword arguments: decisions and side effects, which the flows run and which need no Prefect."""
 
 STEPS: Final = REPRODUCIBLE | EFFECTFUL
-PER_MODEL: Final = {"train": ("model",), "compress": ("model", "variants")}
+PER_MODEL: Final = {"train": ("model",), "compress": ("model", "variants"), "index": ("variants", "index")}
 """Steps that run for one model at a time -> those of their folders that hold a folder for each model."""
 
 

@@ -42,7 +42,7 @@ MODELS = ["two-tower", "item-knn", "popularity"]
 TWO_TOWER = {"embedding_dim": 32, "hidden_units": [32], "batch_size": 64}  # smaller, int8 saves nothing
 STAGES = [
     *("ingest", "prepare", "split", "featurize"),
-    *(f"{stage}@{model}" for stage in ("train", "compress") for model in MODELS),
+    *(f"{stage}@{model}" for stage in ("train", "compress", "index") for model in MODELS),
     *("blend", "rank", "evaluate"),
 ]
 SEED = 21
