@@ -52,7 +52,9 @@ def variant(settings: params.Params, model: str) -> Path:
 def servable(settings: params.Params, world: World, model: str, folder: Path) -> Path:
     """Puts a model and what was known when the test began together in `folder`, which is made."""
     folder.mkdir(parents=True)
-    assemble(folder, world, variant(settings, model), recent_popularity_days=settings.evaluate.recent_popularity_days)
+    days, index = settings.evaluate.recent_popularity_days, settings.paths.index / model
+    made = index if index.exists() else None
+    assemble(folder, world, variant(settings, model), recent_popularity_days=days, index=made)
     return folder
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import digest
 import durable
 
-SUFFIXES: Final = (".json", ".npy", ".npy.gz", ".npz", ".tflite", ".tflite.gz")
+SUFFIXES: Final = (".json", ".npy", ".npy.gz", ".npz", ".tflite", ".tflite.gz", ".faiss")
 """Formats that hold data and can't run code when they are read."""
 NAME: Final = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,63}")
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")

@@ -189,7 +189,7 @@ class Nearest:
         _, found = self._lists.search(np.ascontiguousarray(vectors, np.float32), fetched, params=asked)
         items, scores = self._scored(vectors, found, seen, k)
         if probes < self._lists.nlist and len(short := np.flatnonzero(found[:, -1] == NOTHING)):
-            again, wider = _rows(seen, short, len(vectors)), probes * WIDER
+            again, wider = of_rows(seen, short, len(vectors)), probes * WIDER
             items[short], scores[short] = self._approximate(vectors[short], k, selector, again, number, wider)
         return items, scores
 
@@ -258,7 +258,7 @@ def _of(seen: Seen | None, start: int, stop: int) -> Seen:
     return seen[0][within] - start, seen[1][within]
 
 
-def _rows(seen: Seen, rows: Longs, number: int) -> Seen:
+def of_rows(seen: Seen, rows: Longs, number: int) -> Seen:
     """The pairs of some of `number` rows, counted among them."""
     place = np.full(number, NOTHING, np.int64)
     place[rows] = np.arange(len(rows))

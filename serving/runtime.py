@@ -1,13 +1,19 @@
-"""The serving hot path: a form's scores, one mask, a partial sort for the list. No TensorFlow."""
+"""The serving hot path: a form's scores, one mask, a partial sort for the list; or an index. No TensorFlow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from dataset.query import Floats, Ints, Queries
+from scoring.tied import Tied
+from scoring.tower import Tower
 from serving.servable import Servable
+
+if TYPE_CHECKING:
+    from scoring.nearest import Nearest
 
 Mask = npt.NDArray[np.bool_]
 
@@ -33,6 +39,8 @@ class Runtime:
 
     def __init__(self, servable: Servable) -> None:
         self._form = servable.form
+        self._nearest = servable.nearest
+        self._catalogue = servable.catalogue
         self._never = ~servable.catalogue
 
     def recommend(self, queries: Queries, k: int, allowed: Sequence[Mask | None] = ()) -> Recommended:
@@ -43,6 +51,8 @@ class Runtime:
             k: length of the lists.
             allowed: [n] each a mask over the items outside of which nothing is listed, or None; may be left out.
         """
+        if self._nearest is not None and isinstance(self._form, Tower | Tied):
+            return self._searched(self._nearest, self._form, queries, k, allowed)
         scores = self._form.scores(queries)
         blocked = np.empty(scores.shape, np.bool_)
         blocked[:] = self._never
@@ -56,6 +66,23 @@ class Runtime:
         for row in np.flatnonzero(~broken).tolist():
             found = _best(scores[row], k)
             items[row, : len(found)], values[row, : len(found)] = found, scores[row, found]
+        return Recommended(items, values, broken)
+
+    def _searched(
+        self, nearest: "Nearest", form: Tower | Tied, queries: Queries, k: int, allowed: Sequence[Mask | None]
+    ) -> Recommended:
+        """The same by the index: at once for those who are allowed everything, one by one for the others."""
+        from scoring.nearest import of_rows  # its library is loaded where there is an index
+
+        vectors, seen = form.query_vectors(queries), queries.seen()
+        broken = np.asarray(~np.isfinite(vectors).all(axis=1))
+        items, values = np.full((len(queries), k), -1, np.int32), np.full((len(queries), k), -np.inf, np.float32)
+        masks = {row: mask for row, mask in enumerate(allowed) if mask is not None}
+        free = np.array([row for row in np.flatnonzero(~broken).tolist() if row not in masks], np.int64)
+        asked = [(free, self._catalogue)] if len(free) else []
+        asked += [(np.array([row]), self._catalogue & mask) for row, mask in masks.items() if not broken[row]]
+        for rows, mask in asked:
+            items[rows], values[rows] = nearest.search(vectors[rows], k, mask, of_rows(seen, rows, len(queries)))
         return Recommended(items, values, broken)
 
 

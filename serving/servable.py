@@ -4,6 +4,7 @@
     items.json          item vocabulary                     titles.json   title of each item
     catalogue.npy       bool [items], what may be recommended
     popular.npy         int32, the catalogue, most popular recently first
+    index.json          and the files beside it, of a catalogue that is too large to be searched exactly
     users.json          user ids                            timelines.npz histories up to the freeze, by user
     categories.json     category vocabulary                 item_categories.npy   int32 [items, c], 0 fills up
 
@@ -13,6 +14,7 @@ JSON and, for a neural model, a LiteRT flatbuffer.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -24,6 +26,11 @@ from dataset.vocabulary import OOV, PADDING, Vocabulary
 from scoring import folder as form_folder
 from scoring.folder import Manifest
 from scoring.forms import Form, FormError
+from scoring.tied import Tied
+from scoring.tower import Tower
+
+if TYPE_CHECKING:
+    from scoring.nearest import Nearest
 
 
 class ServableError(ValueError):
@@ -44,6 +51,8 @@ class Servable:
     popular: Ints
     users: dict[str, int]
     timelines: Timelines
+    nearest: "Nearest | None" = None
+    """The index over the form's item vectors; None where all items are scored."""
 
 
 def write_data(
@@ -89,6 +98,7 @@ def read(folder: Path) -> Servable:
             popular=np.load(folder / "popular.npy", allow_pickle=False),
             users={name: index for index, name in enumerate(users)},
             timelines=Timelines.read(folder / "timelines.npz"),
+            nearest=_index(folder, form),
         )
     except FormError as error:
         raise ServableError(str(error)) from error
@@ -108,6 +118,18 @@ def read(folder: Path) -> Servable:
     _require(folder / "popular.npy", "items", sorted(servable.popular), np.flatnonzero(servable.catalogue).tolist())
     _require(folder / "catalogue.npy", "reserved items recommended", bool(servable.catalogue[: OOV + 1].any()), False)
     return servable
+
+
+def _index(folder: Path, form: Form) -> "Nearest | None":
+    """The index, if there is one; its library is loaded only then."""
+    if not (folder / "index.json").exists():
+        return None
+    from scoring import index_folder
+
+    record, nearest = index_folder.read(folder)
+    if nearest is not None and not (isinstance(form, Tower | Tied) and form.item_vectors.shape == nearest.table.shape):
+        raise FormError(f"{folder / 'index.json'}: must be of the form beside it. Received: {record.items} items")
+    return nearest
 
 
 def _require_categories(path: Path, servable: Servable) -> None:

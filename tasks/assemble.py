@@ -8,10 +8,15 @@ import numpy as np
 from dataset.query import DAY_SECONDS, Timelines
 from dataset.world import World
 from models.baselines import popularity
+from scoring import index_folder
+from scoring.index_folder import RECORD
+from scoring.nearest import FILES
 from serving import servable
 
 
-def assemble(folder: Path, world: World, model: Path, *, recent_popularity_days: int) -> None:
+def assemble(
+    folder: Path, world: World, model: Path, *, recent_popularity_days: int, index: Path | None = None
+) -> None:
     """Fills `folder`, which exists and is empty; the bytes depend on the arguments alone.
 
     Args:
@@ -19,10 +24,14 @@ def assemble(folder: Path, world: World, model: Path, *, recent_popularity_days:
         world: the features.
         model: a variant's folder.
         recent_popularity_days: window of the list that is shown to those of whom nothing is known.
+        index: what the stage of that name made of the same variant; None where it made nothing.
     """
     fold = world.final
     for path in model.iterdir():
         shutil.copyfile(path, folder / path.name)
+    if index is not None and not index_folder.read(index)[0].exact:
+        for name in (*FILES, RECORD):
+            shutil.copyfile(index / name, folder / name)
     users, known = _with_history(world.users, fold.known)
     window = recent_popularity_days * DAY_SECONDS
     recent = popularity.counts(known, len(world.items), freeze=fold.freeze, window_seconds=window)

@@ -76,6 +76,7 @@ def promote(
     variants: Path,
     blend: Path,
     rank: Path,
+    index: Path,
     evaluation: Path,
     registry: Path,
     reports: Path,
@@ -105,7 +106,8 @@ def promote(
     metric = evaluate_settings.primary_metric
     table = pq.read_table(evaluation / "per_query.parquet", columns=["subject", metric])
     with Registry(registry) as book:
-        challenger = _register(book, world, folder / chosen, evaluate_settings)
+        made = index / model if (index / model).exists() else None
+        challenger = _register(book, world, folder / chosen, made, evaluate_settings)
         generation, champion = book.generation(), book.champion()
         if champion:
             reference = _rescored(exam, world, champion, metric)
@@ -147,9 +149,10 @@ def promote(
     return summary
 
 
-def _register(book: Registry, world: World, model: Path, settings: params.Evaluate) -> Version:
+def _register(book: Registry, world: World, model: Path, index: Path | None, settings: params.Evaluate) -> Version:
     with tempfile.TemporaryDirectory() as folder:
-        assemble(Path(folder), world, model, recent_popularity_days=settings.recent_popularity_days)
+        days = settings.recent_popularity_days
+        assemble(Path(folder), world, model, recent_popularity_days=days, index=index)
         servable.read(Path(folder))
         return book.register(Path(folder))
 

@@ -78,6 +78,7 @@ EFFECTFUL: Final[dict[str, Callable[[Params], dict[str, Any]]]] = {
         "variants": p.paths.variants,
         "blend": p.paths.blend,
         "rank": p.paths.rank,
+        "index": p.paths.index,
         "evaluation": p.paths.evaluation,
         "registry": p.paths.registry,
         "reports": p.paths.reports,

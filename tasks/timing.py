@@ -77,4 +77,4 @@ def _asked(world: World, queries: int) -> Queries:
 
 
 def _with_form(whole: Servable, folder: Path) -> Runtime:
-    return Runtime(replace(whole, form=form_folder.read(folder)[1]))
+    return Runtime(replace(whole, form=form_folder.read(folder)[1], nearest=None))

@@ -24,6 +24,10 @@ from scoring.nearest import FILES, LISTS
 from scoring.popular import Popular
 from scoring.tables import Table
 from scoring.tower import Tower
+from serving import servable
+from serving.runtime import Runtime
+from serving.servable import ServableError
+from tasks.assemble import assemble
 from tasks.index import RecallError
 from tasks.steps import ModelError, run
 from tests.shop import shop
@@ -116,6 +120,33 @@ def test_a_large_catalogue_gets_an_index_that_is_measured_and_answers_as_the_for
     ).lists  # what was seen is left out here as well
     found, _ = nearest.search(form.query_vectors(asked), 10, world.final.catalogue, asked.seen())
     assert (found[:, :, None] == lists[:, None, :]).any(axis=1).mean() > 0.97
+
+
+def test_what_is_served_with_an_index_lists_the_same(done: Params, tmp_path: Path) -> None:
+    run("index", changed(done, tmp_path / "index", exact_up_to=10, probes=10_000), "two-tower")
+    world, model = World.read(done.paths.features), done.paths.variants / "two-tower/final" / PARENT
+    for name, index in (("exact", None), ("searched", tmp_path / "index/two-tower")):
+        (tmp_path / name).mkdir()
+        assemble(tmp_path / name, world, model, recent_popularity_days=30, index=index)
+    exact, searched = (servable.read(tmp_path / name) for name in ("exact", "searched"))
+    assert (exact.nearest, searched.nearest is None) == (None, False)
+    asked, rng = world.test[world.test.end > 0][:40], np.random.default_rng(3)
+    masks = [None if row % 3 else rng.random(len(world.items)) < 0.2 for row in range(len(asked))]
+    ours, theirs = (Runtime(whole).recommend(asked, 10, masks) for whole in (searched, exact))
+    assert not ours.broken.any()
+    assert ((ours.items >= 0) == (theirs.items >= 0)).all()
+    # In 16 bits two scores may change places.
+    assert (ours.items == theirs.items).mean() > 0.97
+    np.testing.assert_allclose(ours.scores, theirs.scores, atol=0.02)
+
+
+def test_an_index_beside_another_form_is_refused(done: Params, tmp_path: Path) -> None:
+    run("index", changed(done, tmp_path / "index", exact_up_to=10, probes=40), "two-tower")
+    world, other = World.read(done.paths.features), done.paths.variants / "popularity/final" / PARENT
+    (tmp_path / "other").mkdir()
+    assemble(tmp_path / "other", world, other, recent_popularity_days=30, index=tmp_path / "index/two-tower")
+    with pytest.raises(ServableError, match=r"index\.json: must be of the form beside it"):
+        servable.read(tmp_path / "other")
 
 
 def test_an_index_that_finds_too_little_is_refused_and_not_written(done: Params, tmp_path: Path) -> None:
