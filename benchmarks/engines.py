@@ -13,7 +13,7 @@ vectors in (32, 16 or 8 bits) is part of its name; it answers with its own score
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -59,8 +59,7 @@ def _nearest_open(path: Path, _: int) -> Callable[[int], Search]:
     kept = Nearest.read(path)
 
     def search(probes: int) -> Search:
-        settings = msgspec.structs.replace(kept.settings, probes=probes)
-        nearest = Nearest(settings, kept.table, kept._lists)
+        nearest = replace(kept, settings=msgspec.structs.replace(kept.settings, probes=probes))
         return lambda vectors, k: nearest.search(vectors, k)[0]
 
     return search
