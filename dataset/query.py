@@ -121,15 +121,17 @@ class Queries:
 
         The latter two are logarithms scaled to about 0..1; recency is 1 where there is no history.
         """
+        found = np.empty((len(self), len(CONTEXT)), np.float32)
         angle = (self.time % DAY_SECONDS) * (2 * np.pi / DAY_SECONDS)
+        found[:, 0], found[:, 1] = np.sin(angle), np.cos(angle)
         present = self.end > 0
-        last = self.time.copy()
-        last[present] = self.timelines.times[(self.timelines.starts[self.user] + self.end)[present] - 1]
+        position = (self.timelines.starts[self.user] + self.end)[present] - 1
+        days = (self.time[present] - self.timelines.times[position]) / DAY_SECONDS
+        found[:, 2] = 1.0
         # More than a year counts as a year: a model must not meet a recency beyond all that it was trained on.
-        days = np.clip((self.time - last) / DAY_SECONDS, 0, 365)
-        recency = np.where(present, np.log1p(days) / np.log1p(365), 1.0)
-        experience = np.log1p(self.end) / np.log1p(1000)
-        return np.stack([np.sin(angle), np.cos(angle), recency, experience], axis=1).astype(np.float32)
+        found[present, 2] = np.log1p(np.minimum(np.maximum(days, 0), 365)) / np.log1p(365)
+        found[:, 3] = np.log1p(self.end) / np.log1p(1000)
+        return found
 
     def seen(self) -> tuple[Longs, Ints]:
         """(row, item) pairs, one for each earlier interaction of each query: rows [m] index this batch."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from dataset.query import Floats, Queries
 from scoring.forms import FormError, required
 from scoring.network import Network
-from scoring.tables import KINDS, Kept
+from scoring.tables import KINDS, Kept, columns
 
 ENCODER: Final = "encoder.tflite"
 CANDIDATE: Final = "candidate_tower.tflite"
@@ -48,7 +48,7 @@ class Tied:
     history_length: int
     _encoder: Network = field(init=False, repr=False, compare=False)
     _embedding: Floats = field(init=False, repr=False, compare=False)
-    _vectors: Floats = field(init=False, repr=False, compare=False)
+    _columns: Floats = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         embedding, candidate = self.embedding.wide(), Network(self.candidate, CANDIDATE)
@@ -61,17 +61,17 @@ class Tied:
             vectors = np.concatenate([vectors, given[POPULARITY][:, : self.trends]], axis=1)
         object.__setattr__(self, "_encoder", Network(self.encoder, ENCODER))
         object.__setattr__(self, "_embedding", embedding)
-        object.__setattr__(self, "_vectors", vectors)
+        object.__setattr__(self, "_columns", columns(vectors))
 
     def scores(self, queries: Queries) -> Floats:
         """[n, items] the queries' vectors times the items'."""
-        scores: Floats = self.query_vectors(queries) @ self._vectors.T
+        scores: Floats = self.query_vectors(queries) @ self._columns
         return scores
 
     @property
     def item_vectors(self) -> Floats:
         """[items, d + trends] what the queries' vectors are multiplied with."""
-        return self._vectors
+        return self._columns.T
 
     def query_vectors(self, queries: Queries) -> Floats:
         """[n, d + trends]."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dataset.query import Floats, Queries
 from scoring.forms import FormError
 from scoring.network import Network
-from scoring.tables import Table
+from scoring.tables import Table, columns
 
 FLATBUFFER: Final = "query_tower.tflite"
 VECTORS: Final = "item_vectors"
@@ -30,21 +30,21 @@ class Tower:
     threads: int = 1
     """Of the query tower."""
     _network: Network = field(init=False, repr=False, compare=False)
-    _vectors: Floats = field(init=False, repr=False, compare=False)
+    _columns: Floats = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_network", Network(self.flatbuffer, FLATBUFFER, threads=self.threads))
-        object.__setattr__(self, "_vectors", self.vectors.wide())
+        object.__setattr__(self, "_columns", columns(self.vectors.wide()))
 
     def scores(self, queries: Queries) -> Floats:
         """[n, items] the queries' vectors times the items'."""
-        scores: Floats = self.query_vectors(queries) @ self._vectors.T
+        scores: Floats = self.query_vectors(queries) @ self._columns
         return scores
 
     @property
     def item_vectors(self) -> Floats:
         """[items, d] what the queries' vectors are multiplied with."""
-        return self._vectors
+        return self._columns.T
 
     def query_vectors(self, queries: Queries) -> Floats:
         """[n, d]."""

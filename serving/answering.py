@@ -161,11 +161,11 @@ class Answering:
             return [None] * len(asked)
         if found.broken.any():
             logger.error("%s: the model's scores must be finite; answering from popularity", self.version)
-        lists: list[Listed | None] = []
-        for row, question in enumerate(asked):
-            size = min(question.request.k, int((found.items[row] >= 0).sum()))
-            lists.append(None if found.broken[row] else (found.items[row, :size], found.scores[row, :size]))
-        return lists
+        sizes = np.minimum((found.items >= 0).sum(axis=1), [question.request.k for question in asked]).tolist()
+        return [
+            None if broken else (found.items[row, :size], found.scores[row, :size])
+            for row, (size, broken) in enumerate(zip(sizes, found.broken.tolist(), strict=True))
+        ]
 
     def _popular(self, question: Question) -> Listed:
         popular = self._servable.popular

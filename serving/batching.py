@@ -1,7 +1,7 @@
 """Answers together what has arrived together.
 
-A request waits for nothing but the rest of the event loop's turn: alone it is answered alone, and under load the
-requests of one turn share one forward pass and one matrix product. No delay is chosen, so there is none to tune.
+A request waits for as many turns of the event loop as bring others, and for no time: alone it is answered alone, and
+under load those that came meanwhile share one forward pass and one matrix product. There is no delay to be tuned.
 """
 
 import asyncio
@@ -28,20 +28,23 @@ class Batcher(Generic[Asked, Answered]):
         self._waiting: list[tuple[Asked, asyncio.Future[Answered]]] = []
 
     async def answer(self, asked: Asked) -> Answered:
-        """The answer, once the requests that are already here have been read."""
+        """The answer, once a turn of the loop has brought no further request."""
         if self._largest == 1:
             return self._answer_all([asked])[0]
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answered] = loop.create_future()
         self._waiting.append((asked, future))
         if len(self._waiting) == 1:
-            loop.call_soon(self._flush)
+            loop.call_soon(self._flush, 0)
         return await future
 
-    def _flush(self) -> None:
+    def _flush(self, before: int) -> None:
+        if before < len(self._waiting) < self._largest:
+            asyncio.get_running_loop().call_soon(self._flush, len(self._waiting))
+            return
         batch, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._flush, 0)
         # Whoever gave up in the meantime (a timeout, a closed connection) is not answered for.
         batch = [(asked, future) for asked, future in batch if not future.done()]
         if not batch:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from scoring.nearest import Nearest
 
 Mask = npt.NDArray[np.bool_]
+
+LOWEST: Final = np.float32(-np.inf)
+"""Score of what may not be listed."""
+BLOCKS: Final = 64
+"""Maxima of a row that are looked at, at least."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +58,19 @@ class Runtime:
         """
         if self._nearest is not None and isinstance(self._form, Tower | Tied):
             return self._searched(self._nearest, self._form, queries, k, allowed)
-        scores = self._form.scores(queries)
-        blocked = np.empty(scores.shape, np.bool_)
-        blocked[:] = self._never
-        blocked[queries.seen()] = True
+        found = self._form.scores(queries)
+        # A copy: some forms give the same numbers to everybody.
+        scores = np.where(self._never, LOWEST, found)
+        scores[queries.seen()] = LOWEST
         for row, mask in enumerate(allowed):
             if mask is not None:
-                blocked[row, ~mask] = True
-        broken = _broken(scores, blocked)
-        scores = np.where(blocked, np.float32(-np.inf), scores)
-        items, values = np.full((len(queries), k), -1, np.int32), np.full((len(queries), k), -np.inf, np.float32)
-        for row in np.flatnonzero(~broken).tolist():
-            found = _best(scores[row], k)
-            items[row, : len(found)], values[row, : len(found)] = found, scores[row, found]
+                scores[row, ~mask] = LOWEST
+        broken = np.zeros(len(queries), np.bool_) if np.isfinite(found).all() else _broken(scores, found)
+        items, values = np.full((len(queries), k), -1, np.int32), np.full((len(queries), k), LOWEST, np.float32)
+        for row, border in enumerate(_borders(scores, k)):
+            if not broken[row]:
+                best, size = _best(scores[row], border, k)
+                items[row, :size], values[row, :size] = best, scores[row, best]
         return Recommended(items, values, broken)
 
     def _searched(
@@ -86,16 +91,29 @@ class Runtime:
         return Recommended(items, values, broken)
 
 
-def _broken(scores: Floats, blocked: Mask) -> Mask:
-    """[n] whether a score that counts is NaN or infinite."""
-    finite = np.isfinite(scores)
-    if finite.all():
-        return np.zeros(len(scores), np.bool_)
-    return np.asarray((~finite & ~blocked).any(axis=1))
+def _broken(scores: Floats, found: Floats) -> Mask:
+    """[n] whether a score that was not taken away is NaN or infinite."""
+    kept = (scores != LOWEST) | (found == LOWEST)
+    return np.asarray((kept & ~np.isfinite(found)).any(axis=1))
 
 
-def _best(scores: Floats, k: int) -> npt.NDArray[np.intp]:
-    """The k best of a row, fewer where no more are above -inf."""
-    border = np.partition(scores, -k)[-k] if len(scores) > k else -np.inf
-    found = np.flatnonzero(scores >= border if border > -np.inf else scores > -np.inf)
-    return found[np.argsort(-scores[found], kind="stable")[:k]]
+def _borders(scores: Floats, k: int) -> Floats:
+    """[n] a score that at least k of a row reach, so that the k best do; LOWEST where there is none.
+
+    The k-th highest of some maxima, each of other items: they are a few hundred, and a partial sort of all the scores
+    would take longer than all the rest.
+    """
+    rows, items = scores.shape
+    width = max(BLOCKS, 4 * k)
+    if items < 2 * width:
+        return np.full(rows, LOWEST)
+    maxima = scores[:, : items // width * width].reshape(rows, -1, width).max(axis=1)
+    borders: Floats = np.partition(maxima, width - k, axis=1)[:, width - k]
+    return borders
+
+
+def _best(scores: Floats, border: np.float32, k: int) -> tuple[npt.NDArray[np.intp], int]:
+    """The k best of a row, all of which reach the border, and how many: fewer where no more are above LOWEST."""
+    (found,) = (scores >= border if border > LOWEST else scores > LOWEST).nonzero()
+    best = found[(-scores[found]).argsort(kind="stable")[:k]]
+    return best, len(best)

@@ -6,7 +6,6 @@ It has no authentication, so it belongs on the loopback interface or behind a pr
 import gc
 import logging
 import time
-import uuid
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from bentoml.exceptions import InvalidArgument
 from serving import cache, endpoint, messages, servable, settings, version
 from serving.answering import Answering
 from serving.exposure import ExposureLog
-from serving.handler import PATH, Handler, Shortcut
+from serving.handler import PATH, Handler, Shortcut, new_id
 
 MODEL: Final = "podium:latest"
 
@@ -75,7 +74,7 @@ class Podium:
         """
         given = {"user_id": user_id, "history": history, "k": k, "filter": filter}
         try:
-            answer = await _handler.answer(messages.checked(given), uuid.uuid4().hex, time.perf_counter())
+            answer = await _handler.answer(messages.checked(given), new_id(), time.perf_counter())
         except messages.RequestError as error:
             raise InvalidArgument(str(error)) from error
         return dict(msgspec.to_builtins(answer))
