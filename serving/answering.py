@@ -7,38 +7,20 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-import msgspec
 import numpy as np
 
 from dataset.query import Floats, Ints, Longs, ask_all
 from serving.exposure import Exposure, ExposureLog
 from serving.filters import Filters, Mask
-from serving.messages import Answer, Item, Request
+from serving.messages import MODEL_FAILED, NOTHING_KNOWN, Answer, Found, Item, Request
 from serving.runtime import Runtime
 from serving.servable import Servable
-
-NOTHING_KNOWN: Final = "nothing_known"
-MODEL_FAILED: Final = "model_failed"
 
 Listed = tuple[Ints, Floats]
 """Items, best first, and their scores."""
 
 logger = logging.getLogger("bentoml.podium.answering")
-
-
-class Found(msgspec.Struct, frozen=True):
-    """What there is to recommend to somebody, whoever asks and however often."""
-
-    items: list[Item]
-    """Best first."""
-    popularity_rank: list[int | None]
-    """Place of each in the recent popularity list, from 1; None when it is not in there."""
-    history: int
-    """Known items it was made from."""
-    fallback: str | None
-    ignored: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from typing import Protocol
 
 from cachetools import TTLCache
 
-from serving.answering import Found
-from serving.messages import Request
+from serving.messages import Found, Request
 
 
 class Cache(Protocol):

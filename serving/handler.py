@@ -11,15 +11,17 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from serving import messages
-from serving.answering import MODEL_FAILED, Answering, Found, Question
 from serving.batching import Batcher
-from serving.cache import Cache
-from serving.messages import Answer, Refusal, Request, RequestError
+from serving.messages import MODEL_FAILED, Answer, Refusal, Request, RequestError
+
+if TYPE_CHECKING:
+    from serving.answering import Answering
+    from serving.cache import Cache
 
 PATH: Final = "/recommend"
 REQUEST_ID: Final = b"x-request-id"
@@ -57,11 +59,11 @@ class Handler:
         self._max_body_bytes = max_body_bytes
         self._largest_batch = largest_batch
 
-    def open_for(self, answering: Answering, cache: Cache) -> None:
+    def open_for(self, answering: "Answering", cache: "Cache") -> None:
         """Answers from now on."""
         self._answering = answering
         self._cache = cache
-        self._batcher = Batcher[Question, Found](answering.find, largest=self._largest_batch)
+        self._batcher = Batcher(answering.find, largest=self._largest_batch)
 
     async def reply(self, scope: Scope, receive: Receive) -> Reply:
         """Recommends items to a user, from the stored history, the request's own, or both."""

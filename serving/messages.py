@@ -14,6 +14,8 @@ LARGEST_LIST: Final = 1000
 """Entries of a filter's list."""
 LONGEST_ID: Final = 256
 LARGEST_K: Final = 100
+NOTHING_KNOWN: Final = "nothing_known"
+MODEL_FAILED: Final = "model_failed"
 BAD_JSON: Final = 400
 BAD_VALUE: Final = 422
 
@@ -74,6 +76,19 @@ class Item(msgspec.Struct, frozen=True):
     title: str
     score: float
     """Cosine of query and item for the model's answers; 0 for answers from popularity."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What there is to recommend to somebody, whoever asks and however often."""
+
+    items: list[Item]
+    """Best first."""
+    popularity_rank: list[int | None]
+    """Place of each in the recent popularity list, from 1; None when it is not in there."""
+    history: int
+    """Known items it was made from."""
+    fallback: str | None
+    ignored: int
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -13,8 +13,7 @@ import bentoml
 import msgspec
 from bentoml.exceptions import InvalidArgument
 
-from serving import cache, endpoint, messages, servable, settings, version
-from serving.answering import Answering
+from serving import cache, endpoint, messages, settings, version
 from serving.exposure import ExposureLog
 from serving.handler import PATH, Handler, Shortcut, new_id
 
@@ -48,6 +47,10 @@ class Podium:
         model = bentoml.models.BentoModel(MODEL)
 
     def __init__(self) -> None:
+        # Here and not above: the process that watches the workers reads this module too, and needs no model.
+        from serving import servable
+        from serving.answering import Answering
+
         served = self._version()
         self._log = ExposureLog(_settings.exposures.absolute())
         answering = Answering(servable.read(served.folder), version=served.digest, log=self._log)

@@ -7,8 +7,7 @@ from typing import Final
 import msgspec
 import redis.asyncio
 
-from serving.answering import Found
-from serving.messages import Request
+from serving.messages import Found, Request
 
 COMPLAINT_SECONDS: Final = 60.0
 TIMEOUT_SECONDS: Final = 0.05

@@ -20,7 +20,7 @@ SEED = 20
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tiny.Server]:
     folder = tmp_path_factory.mktemp("garbage")
     tiny.write(folder / "servable")
-    environment = {"PODIUM_SERVABLE": str(folder / "servable")}
+    environment = {"PODIUM_SERVABLE": str(folder / "servable"), "PODIUM_ACCESS_LOG": "true"}
     with tiny.serving("serving.service:Podium", folder, environment=environment) as running:
         yield running
 
@@ -42,7 +42,7 @@ def wrong_values() -> Iterator[bytes]:
     """Every field with every kind of value, most of them wrong."""
     values = [True, 1.5, -1, 0, 2**63, -(2**63), 2**64, 10**300, "", "x" * 257, "\0", "\U0001f600", [], {}, [None]]
     values += [[[]], [{}], [True], ["nonsense"] * 1001, ["item-1"] * 1000, ["<padding>", "<oov>"], [2**63]]
-    for field in ("user_id", "history", "k", "unknown", "", "__proto__"):
+    for field in ("user_id", "history", "k", "filter", "unknown", "", "__proto__"):
         for value in values:
             yield json.dumps({field: value}).encode()
 

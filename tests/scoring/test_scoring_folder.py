@@ -153,7 +153,7 @@ def test_scores_that_tell_nothing_apart_become_zeros() -> None:
     ("name", "change", "says"),
     [
         ("dense", {"kind": "magic"}, "kind must be one of"),
-        ("dense", {"format": 1}, "format must be 3"),
+        ("dense", {"format": 1}, "format must be 4"),
         ("dense", {"settings": {}}, "a setting is missing"),
         ("dense", {"arrays": ["bias"]}, "weights-data: is missing"),
         ("dense", {"arrays": ["bias", "gone"]}, "cannot be read"),

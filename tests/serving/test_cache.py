@@ -8,9 +8,8 @@ import pytest
 from fakeredis import TcpFakeServer
 
 from flows import processes
-from serving.answering import Found
 from serving.cache import Cache, Counted, InProcess, Nothing
-from serving.messages import Filter, Item, Request
+from serving.messages import Filter, Found, Item, Request
 from serving.shared_cache import Redis
 
 FOUND = Found([Item("a", "Title", 0.5)], [3], 2, None, 1)
