@@ -133,7 +133,8 @@ def _traffic(windows: list[Window], verdict: Verdict) -> Panel:
 def _next(settings: params.Params) -> Panel:
     plots, reports = settings.paths.evaluation / "plots", settings.paths.reports
     return Panel(
-        f"reports   {plots}/quality.png, {plots}/slices.png, {plots.parent}/pareto.html, {reports}/decision.json, {reports}/drift.html\n"
+        f"reports   {plots}/quality.png, {plots}/slices.png, {plots.parent}/pareto.html, {reports}/decision.json, "
+        f"{reports}/drift.html\n"
         "next      dvc repro                    nothing to do until data, code or params.yaml change\n"
         "          make ui                      Prefect server, schedules and a worker on 127.0.0.1:4200\n"
         "          bentoml serve podium:latest --host 127.0.0.1\n"
