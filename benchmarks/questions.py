@@ -53,8 +53,7 @@ def servable(settings: params.Params, world: World, model: str, folder: Path) ->
     """Puts a model and what was known when the test began together in `folder`, which is made."""
     folder.mkdir(parents=True)
     days, index = settings.evaluate.recent_popularity_days, settings.paths.index / model
-    made = index if index.exists() else None
-    assemble(folder, world, variant(settings, model), recent_popularity_days=days, index=made)
+    assemble(folder, world, variant(settings, model), recent_popularity_days=days, index=index)
     return folder
 
 

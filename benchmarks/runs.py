@@ -74,13 +74,13 @@ def peak_bytes() -> int:
     return _status("VmHWM")
 
 
-def resident_bytes() -> int:
-    """Resident memory of this program now."""
-    return _status("VmRSS")
+def resident_bytes(process: int | str = "self") -> int:
+    """Resident memory of a process now, by its id; of this program without one."""
+    return _status("VmRSS", process)
 
 
-def _status(name: str) -> int:
-    return int(Path("/proc/self/status").read_text().partition(f"{name}:")[2].split()[0]) * 1024
+def _status(name: str, process: int | str = "self") -> int:
+    return int(Path(f"/proc/{process}/status").read_text().partition(f"{name}:")[2].split()[0]) * 1024
 
 
 def _once(file: Path, folder: Path, seed: int, step: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from benchmarks import runs
 from benchmarks.traffic import Target
 from flows import processes
 
@@ -68,7 +69,7 @@ class Running:
     def resident_bytes(self) -> float:
         """Resident memory of a worker, the mean of them."""
         workers = self.workers
-        return sum(map(resident_bytes, workers)) / len(workers)
+        return sum(map(runs.resident_bytes, workers)) / len(workers)
 
 
 def podium(
@@ -107,11 +108,6 @@ def started(endpoint: Endpoint, home: Path, body: bytes) -> Iterator[Running]:
     with processes.running(endpoint.arguments(port), log=log, environment=endpoint.variables(home)) as pid:
         answer = _first(Target.of(url), body, pid, log, began + START_SECONDS)
         yield Running(url, pid, time.perf_counter() - began, answer)
-
-
-def resident_bytes(pid: int) -> int:
-    """Resident memory of a process."""
-    return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]) * 1024
 
 
 def _first(target: Target, body: bytes, pid: int, log: Path, deadline: float) -> bytes:

@@ -1,6 +1,7 @@
 """The endpoint as a FastAPI application, because BentoML copies the paths of a mounted one into its own /docs.json.
 
-Its route takes the raw request, so that no JSON passes through pydantic.
+In BentoML `serving.handler.Shortcut` answers before it; by itself its route takes the raw request, so that no JSON
+passes through pydantic.
 """
 
 from typing import Any, Final

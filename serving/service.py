@@ -96,12 +96,14 @@ class Podium:
 
     def _cache_for(self, version: str) -> cache.Cache:
         """Redis where there is one, else this process's memory, else nothing."""
-        kept: cache.Cache = cache.InProcess(entries=_settings.cache_entries, seconds=_settings.cache_seconds)
+        kept: cache.Cache
         if _settings.redis:
             from serving.shared_cache import Redis  # the client is needed nowhere else
 
             kept = Redis(_settings.redis, seconds=_settings.cache_seconds, version=version)
-        elif _settings.cache_entries == 0:
+        elif _settings.cache_entries:
+            kept = cache.InProcess(entries=_settings.cache_entries, seconds=_settings.cache_seconds)
+        else:
             return cache.Nothing()
         asked = bentoml.metrics.Counter("podium_cache_requests", "Questions to the response cache", ["result"])
         return cache.Counted(kept, hits=asked.labels("hit"), misses=asked.labels("miss"))

@@ -9,6 +9,7 @@ from dataset.query import DAY_SECONDS, Timelines
 from dataset.world import World
 from models.baselines import popularity
 from scoring import index_folder
+from scoring.forms import FormError
 from scoring.index_folder import RECORD
 from scoring.nearest import FILES
 from serving import servable
@@ -24,14 +25,16 @@ def assemble(
         world: the features.
         model: a variant's folder.
         recent_popularity_days: window of the list that is shown to those of whom nothing is known.
-        index: what the stage of that name made of the same variant; None where it made nothing.
+        index: what the stage of that name made of the variant; None, or not there, for forms that it knows nothing of.
+
+    Raises:
+        scoring.forms.FormError: the index cannot be read, or was made of another variant.
     """
     fold = world.final
     for path in model.iterdir():
         shutil.copyfile(path, folder / path.name)
-    if index is not None and not index_folder.read(index)[0].exact:
-        for name in (*FILES, RECORD):
-            shutil.copyfile(index / name, folder / name)
+    if index is not None and index.exists():
+        _add_index(folder, index, model.name)
     users, known = _with_history(world.users, fold.known)
     window = recent_popularity_days * DAY_SECONDS
     recent = popularity.counts(known, len(world.items), freeze=fold.freeze, window_seconds=window)
@@ -47,6 +50,16 @@ def assemble(
         users=users,
         timelines=known,
     )
+
+
+def _add_index(folder: Path, index: Path, variant: str) -> None:
+    """Copies an index, unless the search is exact."""
+    record, _ = index_folder.read(index)
+    if record.variant != variant:
+        raise FormError(f"{index / RECORD}: must be of {variant!r}. Received: {record.variant!r}. Run `dvc repro`")
+    if not record.exact:
+        for name in (*FILES, RECORD):
+            shutil.copyfile(index / name, folder / name)
 
 
 def _with_history(users: list[str], lines: Timelines) -> tuple[list[str], Timelines]:

@@ -106,8 +106,7 @@ def promote(
     metric = evaluate_settings.primary_metric
     table = pq.read_table(evaluation / "per_query.parquet", columns=["subject", metric])
     with Registry(registry) as book:
-        made = index / model if (index / model).exists() else None
-        challenger = _register(book, world, folder / chosen, made, evaluate_settings)
+        challenger = _register(book, world, folder / chosen, index / model, evaluate_settings)
         generation, champion = book.generation(), book.champion()
         if champion:
             reference = _rescored(exam, world, champion, metric)
@@ -149,7 +148,7 @@ def promote(
     return summary
 
 
-def _register(book: Registry, world: World, model: Path, index: Path | None, settings: params.Evaluate) -> Version:
+def _register(book: Registry, world: World, model: Path, index: Path, settings: params.Evaluate) -> Version:
     with tempfile.TemporaryDirectory() as folder:
         days = settings.recent_popularity_days
         assemble(Path(folder), world, model, recent_popularity_days=days, index=index)

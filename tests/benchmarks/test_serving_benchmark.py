@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks import bento_size, growth, servers, serving, serving_table, soak
+from benchmarks import bento_size, growth, runs, servers, serving, serving_table, soak
 from benchmarks.load import Load
 from benchmarks.servers import CONSTANT, LIMIT, SAVEDMODEL, STARLETTE, TENSORFLOW, TYPED, Endpoint
 from benchmarks.serving import ANSWER, Turn, protocol
@@ -59,7 +59,7 @@ def test_starlette_sends_the_very_bytes_and_knows_its_worker(answer: Path, tmp_p
         assert running.workers == [running.pid]
         assert running.resident_bytes() > 10e6
     with pytest.raises(FileNotFoundError):
-        servers.resident_bytes(running.pid)
+        runs.resident_bytes(running.pid)
 
 
 def test_the_typed_service_sends_the_same_answer_and_checks_types(answer: Path, tmp_path: Path) -> None:

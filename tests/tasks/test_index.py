@@ -1,6 +1,7 @@
 """The stage `index` on a small shop: built and measured where the catalogue is large, refused where it finds little."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,15 @@ def test_an_index_beside_another_form_is_refused(done: Params, tmp_path: Path) -
     assemble(tmp_path / "other", world, other, recent_popularity_days=30, index=tmp_path / "index/two-tower")
     with pytest.raises(ServableError, match=r"index\.json: must be of the form beside it"):
         servable.read(tmp_path / "other")
+
+
+def test_an_index_of_another_variant_is_not_assembled(done: Params, tmp_path: Path) -> None:
+    run("index", changed(done, tmp_path / "index", exact_up_to=10, probes=40), "two-tower")
+    world, other = World.read(done.paths.features), tmp_path / "tied-8"
+    shutil.copytree(done.paths.variants / "two-tower/final" / PARENT, other)
+    (tmp_path / "whole").mkdir()
+    with pytest.raises(FormError, match=r"must be of 'tied-8'\. Received: 'float32'"):
+        assemble(tmp_path / "whole", world, other, recent_popularity_days=30, index=tmp_path / "index/two-tower")
 
 
 def test_an_index_that_finds_too_little_is_refused_and_not_written(done: Params, tmp_path: Path) -> None:
