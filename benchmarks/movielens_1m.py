@@ -5,18 +5,17 @@ user has taken. FOLDER holds the log in its exact published order, which decides
 items in one second): sequences.parquet (user, item, in each user's order), sequence_users.parquet and
 sequence_items.parquet (original ids), interactions.parquet (timestamp_filled), items.parquet (title, genres).
 
-What differs from params.yaml is a named experiment, benchmarks/experiments/movielens-1m.yaml. With `--select` the model
-learns without the last two items and says after how many epochs the validation was best: that is `train.epochs` of the
-experiment. Without, it learns all but the last item for so many epochs, once a seed, and takes the test: as it was
-trained, kept in fewer bytes, and as the mean of all seeds. A seed takes long on two cores; those that ended are kept
-under .cache.
+What differs from params.yaml is a named experiment, benchmarks/experiments/movielens-1m.yaml. With the first seed the
+model learns without the last two items until validation rises no more, which says how many epochs are best. Then it
+learns all but the last item for so many epochs, once a seed, and takes the test: as trained, kept in fewer bytes, and
+as the mean of all seeds. A fit takes long on two cores; those that ended are kept under .cache.
 """
 
 import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,9 +28,9 @@ import durable
 import params
 from benchmarks import experiments, runs
 from benchmarks.quality import METRICS, PRIMARY
-from benchmarks.results import FOLDER, Result, merge
+from benchmarks.results import FOLDER, Result, merge, span
 from dataset.batches import CandidateFeatures
-from dataset.world import World
+from dataset.world import Fold, World
 from evaluation.metrics import Values
 from evaluation.significance import Bootstrap, Interval
 from scoring import folder as form_folder
@@ -45,10 +44,24 @@ EXPERIMENT: Final = Path("benchmarks/experiments/movielens-1m.yaml")
 CACHE: Final = Path(".cache/movielens-1m")
 DATA_STAGES: Final = ("ingest", "prepare", "split", "featurize")
 MODEL: Final = "transformer"
+SEEDS: Final = "7,8,9"
+SELECTED: Final = "selected.json"
+COST: Final = "cost.json"
 KEPT: Final = ("float32", "int8", "tied-8", "tied-6", "tied-4")
 """Ways to keep it, see `models.compression.storage`."""
 COMMAND: Final = "python -m benchmarks.movielens_1m"
 LABELS: Final = ("quality", "movielens-1m", "leave-one-out")
+
+
+class Selected(msgspec.Struct):
+    """What validation chose."""
+
+    epochs: int
+    ndcg_at_10: float
+    """On validation, after so many."""
+    curve: list[float]
+    """After each epoch that was tried."""
+    hours: float
 
 
 class Cost(msgspec.Struct):
@@ -61,76 +74,68 @@ class Cost(msgspec.Struct):
 
 
 def main(arguments: list[str]) -> int:
-    """Trains the experiment for each seed and adds its results, or selects its number of epochs."""
+    """Selects the number of epochs, trains so many for each seed, and adds the results."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="of the log in its published order")
     parser.add_argument("--experiment", type=Path, default=EXPERIMENT, help="what differs from params.yaml")
-    parser.add_argument("--seeds", default="7,8,9", help="separated by commas")
-    parser.add_argument(
-        "--select", action="store_true", help="the number of epochs, on validation, with the first seed"
-    )
-    parser.add_argument("--fit", action="store_true", help="train the first seed in this process, and no more")
+    parser.add_argument("--seeds", default=SEEDS, help="separated by commas")
+    parser.add_argument("--step", choices=STEPS, help="take one step with the first seed, in this process, and no more")
     given = parser.parse_args(arguments)
     if not (given.folder / "sequences.parquet").is_file():
         parser.error(f"FOLDER must hold the log in its published order, sequences.parquet. Received: {given.folder}")
     seeds = [int(seed) for seed in given.seeds.split(",")]
     home = CACHE / _name(given.folder, given.experiment)
     settings = _prepared(home, given.folder, given.experiment)
-    if given.select:
-        select(settings, seeds[0])
-    elif given.fit:
-        fit(settings, seeds[0], home / str(seeds[0]))
-    else:
-        for seed in seeds:
-            if not (home / str(seed) / "cost.json").exists():
-                again = [str(given.folder), "--experiment", str(given.experiment), "--seeds", str(seed), "--fit"]
-                subprocess.run([sys.executable, "-m", "benchmarks.movielens_1m", *again], check=True)
-        merge(FOLDER / "quality.csv", list(results([home / str(seed) for seed in seeds], settings)))
+    if given.step:
+        STEPS[given.step](settings, seeds[0], home)
+        return 0
+    done = {("select", seeds[0]): home / SELECTED} | {("fit", seed): home / str(seed) / COST for seed in seeds}
+    for (step, seed), mark in done.items():
+        if not mark.exists():
+            again = [str(given.folder), "--experiment", str(given.experiment), "--seeds", str(seed), "--step", step]
+            subprocess.run([sys.executable, "-m", "benchmarks.movielens_1m", *again], check=True)
+    merge(FOLDER / "quality.csv", list(results([home / str(seed) for seed in seeds], settings)))
     return 0
 
 
-def select(settings: params.Params, seed: int) -> None:
-    """Trains on all but each user's last two items until validation rises no more, and prints every epoch's."""
-    from models import device
+def select(settings: params.Params, seed: int, home: Path) -> None:
+    """Trains on all but each user's last two items until validation rises no more."""
+    from models import device, stored
 
-    world, chosen = World.read(settings.paths.features), _chosen(settings)
+    world, curve, start = World.read(settings.paths.features), list[float](), time.monotonic()
     device.prepare(seed=seed, threads=settings.train.threads)
     then = CandidateFeatures.catalogue(world.selection_features, world.selection.freeze)
 
     def validate(model: Any) -> float:  # noqa: ANN401  # a Retriever, which needs TensorFlow
-        found = validation_ndcg(world, model.frozen(then))
-        sys.stdout.write(f"validation ndcg_at_10 {found:.4f}\n")
+        curve.append(validation_ndcg(world, model.frozen(then)))
+        sys.stdout.write(f"validation ndcg_at_10 {curve[-1]:.4f}\n")
         sys.stdout.flush()
-        return found
+        return curve[-1]
 
-    _, best = fitting.neural(
-        "selection",
-        world,
-        world.selection,
-        chosen,
-        settings.train,
-        seed,
-        epochs=settings.train.epochs,
-        validate=validate,
-    )
-    sys.stdout.write(f"best after {best.epochs} epochs: {best.metric:.4f}\n")
+    model, best = _fitted("selection", world, world.selection, settings, seed, settings.train.epochs, validate)
+    stored.write(model, home / str(seed) / "model" / MODEL / world.selection.name)
+    hours = (time.monotonic() - start) / 3600
+    durable.write_json(home / SELECTED, Selected(best.epochs, best.metric, curve, hours))
 
 
-def fit(settings: params.Params, seed: int, place: Path) -> None:
-    """Trains on all but each user's last item, and writes the model and what it took."""
+def fit(settings: params.Params, seed: int, home: Path) -> None:
+    """Trains on all but each user's last item, for as many epochs as were selected."""
     from models import device, export, stored
 
-    world, chosen, start = World.read(settings.paths.features), _chosen(settings), time.monotonic()
+    world, start, place = World.read(settings.paths.features), time.monotonic(), home / str(seed)
     device.prepare(seed=seed, threads=settings.train.threads)
-    fold, epochs = world.final, settings.train.epochs
-    model, _ = fitting.neural(f"seed {seed}", world, fold, chosen, settings.train, seed, epochs=epochs, validate=None)
+    fold, epochs = world.final, _selected(home).epochs
+    model, _ = _fitted(f"seed {seed}", world, fold, settings, seed, epochs, None)
     hours = (time.monotonic() - start) / 3600
     items = CandidateFeatures.catalogue(fold.features, fold.freeze)
-    stored.write(model, place / "model")
+    stored.write(model, place / "model" / MODEL / fold.name)
     whole = export.savedmodel_bytes(model, items, k=min(settings.evaluate.cutoffs))
-    durable.write_json(place / "cost.json", Cost(hours, epochs, whole))
+    durable.write_json(place / COST, Cost(hours, epochs, whole))
+
+
+STEPS: Final = {"select": select, "fit": fit}
 
 
 def keep(settings: params.Params, place: Path) -> list[Path]:
@@ -139,7 +144,7 @@ def keep(settings: params.Params, place: Path) -> list[Path]:
     from models.compression.storage import STORAGES, Known
 
     world = World.read(settings.paths.features)
-    fold, model = world.final, stored.read(place / "model")
+    fold, model = world.final, stored.read(place / "model" / MODEL / world.final.name)
     known = Known(CandidateFeatures.catalogue(fold.features, fold.freeze), fold.counts, fold.learn[:0])
     for name in KEPT:
         form = STORAGES[name].form(model, known)
@@ -176,7 +181,7 @@ def results(folders: list[Path], settings: params.Params) -> Iterator[Result]:
     """Each way to keep it: the mean over seeds, its interval over users; and what the seeds' mean scores come to."""
     world = World.read(settings.paths.features)
     bootstrap = Bootstrap(settings.evaluate.bootstrap_samples, settings.evaluate.confidence, settings.seed)
-    costs = [msgspec.json.decode((folder / "cost.json").read_bytes(), type=Cost) for folder in folders]
+    costs = [msgspec.json.decode((folder / COST).read_bytes(), type=Cost) for folder in folders]
     kept = [keep(settings, folder) for folder in folders]
     floats: list[dict[str, Values]] = []
     for name, places in zip(KEPT, zip(*kept, strict=True), strict=True):
@@ -190,14 +195,32 @@ def results(folders: list[Path], settings: params.Params) -> Iterator[Result]:
             change = bootstrap.relative(ours, parents, world.test.user)
             yield _row(label, f"{PRIMARY} change from float", change)
         sizes = [_bytes(place) for place in places]
-        yield _row(label, "bytes", _span(sizes), "bytes")
+        yield _row(label, "bytes", span(sizes), "bytes")
         times = [cost.savedmodel_bytes / size for cost, size in zip(costs, sizes, strict=True)]
-        yield _row(label, "times smaller than the float SavedModel", _span(times), "ratio")
+        yield _row(label, "times smaller than the float SavedModel", span(times), "ratio")
         if len(forms) > 1:
             even = np.full((1, len(forms)), 1 / len(forms))
             together = _per_query(Blend(forms, [0], even), world, settings)
             yield from _rows(f"{label}, {len(forms)} seeds averaged", [together], world, bootstrap)
-    yield _row(f"podium/{MODEL}", "hours of training, a seed", _span([cost.hours for cost in costs]), "h")
+    yield _row(f"podium/{MODEL}", "hours of training, a seed", span([cost.hours for cost in costs]), "h")
+
+
+def _fitted(
+    label: str,
+    world: World,
+    fold: Fold,
+    settings: params.Params,
+    seed: int,
+    epochs: int,
+    validate: Callable[[Any], float] | None,
+) -> tuple[Any, Any]:
+    chosen = settings.train.models[MODEL]
+    assert isinstance(chosen, params.Sequence)  # an experiment cannot change a model's family
+    return fitting.neural(label, world, fold, chosen, settings.train, seed, epochs=epochs, validate=validate)
+
+
+def _selected(home: Path) -> Selected:
+    return msgspec.json.decode((home / SELECTED).read_bytes(), type=Selected)
 
 
 def _per_query(form: Form, world: World, settings: params.Params) -> dict[str, Values]:
@@ -210,11 +233,6 @@ def _rows(label: str, found: list[dict[str, Values]], world: World, bootstrap: B
         yield _row(label, metric, bootstrap.mean(np.mean([one[metric] for one in found], axis=0), world.test.user))
 
 
-def _span(values: Sequence[float]) -> Interval:
-    """Mean over the seeds, least and most."""
-    return Interval(float(np.mean(values)), min(values), max(values))
-
-
 def _row(subject: str, metric: str, interval: Interval, unit: str = "1") -> Result:
     value, low, high = float(interval.value), float(interval.low), float(interval.high)
     return Result(*LABELS, subject, metric, value, low, high, unit, COMMAND)
@@ -224,10 +242,16 @@ def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir() if path.name != form_folder.MANIFEST)
 
 
-def _chosen(settings: params.Params) -> params.Sequence:
-    chosen = settings.train.models[MODEL]
-    assert isinstance(chosen, params.Sequence)  # an experiment cannot change a model's family
-    return chosen
+def trained(folder: Path) -> tuple[params.Params, Path, int]:
+    """Parameters, home and first seed of the experiment as it stands, which has trained both fits of that seed.
+
+    Raises:
+        SystemExit: it has not.
+    """
+    home, seed = CACHE / _name(folder, EXPERIMENT), int(SEEDS.split(",")[0])
+    if not ((home / SELECTED).exists() and (home / str(seed) / COST).exists()):
+        raise SystemExit(f"{home}: no trained models. Train them (hours): {COMMAND} {folder}")
+    return _prepared(home, folder, EXPERIMENT), home, seed
 
 
 def _prepared(home: Path, folder: Path, experiment: Path) -> params.Params:

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 import durable
+from evaluation.significance import Interval
 
 FOLDER: Final = Path("docs/results")
 
@@ -52,3 +53,8 @@ def read(path: Path) -> list[Result]:
     """Reads what `write` wrote."""
     with path.open() as file:
         return [msgspec.convert(row, Result, strict=False) for row in csv.DictReader(file)]
+
+
+def span(values: Sequence[float]) -> Interval:
+    """Of several runs: their mean, the least and the most."""
+    return Interval(sum(values) / len(values), min(values), max(values))

@@ -59,8 +59,17 @@ def run_stages(file: Path, folders: Sequence[Path], seeds: Sequence[int], stages
         for seed, folder in zip(seeds, folders, strict=True):
             for step in steps:
                 progress.set_postfix_str(f"seed {seed}: {' '.join(step)}")
-                _once(file, folder, seed, step)
+                run_step(file, folder, seed, step)
                 progress.update()
+
+
+def run_step(file: Path, folder: Path, seed: int, step: tuple[str, ...]) -> None:
+    """Runs one stage, of one model where it is of one, unless it has ended before; see `run_stages`.
+
+    A mark, which the step itself leaves, says that it has ended, since one that was killed leaves files as well.
+    """
+    if not _mark(folder, step).exists():
+        subprocess.run([sys.executable, "-c", PROGRAM, str(file), str(seed), str(folder), *step], check=True)
 
 
 def summary(folder: Path, *step: str) -> dict[str, Any]:
@@ -81,12 +90,6 @@ def resident_bytes(process: int | str = "self") -> int:
 
 def _status(name: str, process: int | str = "self") -> int:
     return int(Path(f"/proc/{process}/status").read_text().partition(f"{name}:")[2].split()[0]) * 1024
-
-
-def _once(file: Path, folder: Path, seed: int, step: tuple[str, ...]) -> None:
-    """A mark, which the step itself leaves, says that it has ended, since one that was killed leaves files as well."""
-    if not _mark(folder, step).exists():
-        subprocess.run([sys.executable, "-c", PROGRAM, str(file), str(seed), str(folder), *step], check=True)
 
 
 def _mark(folder: Path, step: tuple[str, ...]) -> Path:

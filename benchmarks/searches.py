@@ -17,7 +17,7 @@ from benchmarks.engines import ENGINES, Search
 from benchmarks.runs import resident_bytes
 from benchmarks.vectors import DATA
 from dataset.query import Floats, Longs
-from scoring.highest import highest
+from highest import highest
 
 DIMENSIONS: Final = 64
 QUERIES: Final = 1000

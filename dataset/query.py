@@ -135,9 +135,9 @@ class Queries:
 
     def seen(self) -> tuple[Longs, Ints]:
         """(row, item) pairs, one for each earlier interaction of each query: rows [m] index this batch."""
-        row = np.repeat(np.arange(len(self)), self.end)
-        offset = np.arange(len(row)) - np.repeat(np.cumsum(self.end) - self.end, self.end)
-        return row, self.timelines.items[self.timelines.starts[self.user][row] + offset]
+        row = np.arange(len(self)).repeat(self.end)
+        ahead = self.timelines.starts[self.user] + self.end - self.end.cumsum()
+        return row, self.timelines.items[np.arange(len(row)) + ahead[row]]
 
     def known(self) -> npt.NDArray[np.bool_]:
         """[n]: whether the target is an item a model can recommend."""
@@ -176,18 +176,14 @@ def ask(items: Ints, times: Longs, moment: int) -> Queries:
 
 def ask_all(histories: Sequence[tuple[Ints, Longs, int]]) -> Queries:
     """One query from each history: (items, times, moment) as `ask` has them."""
-    count = len(histories)
-    end = np.fromiter((len(items) for items, _, _ in histories), np.int64, count)
+    items, times, moments = zip(*histories, strict=True)
+    count, end = len(histories), np.array([*map(len, items)], np.int64)
     starts = np.zeros(count + 1, np.int64)
-    np.cumsum(end, out=starts[1:])
+    end.cumsum(out=starts[1:])
     return Queries(
-        Timelines(
-            starts,
-            np.concatenate([items for items, _, _ in histories]),
-            np.concatenate([times for _, times, _ in histories]),
-        ),
+        Timelines(starts, np.concatenate(items), np.concatenate(times)),
         user=np.arange(count, dtype=np.int32),
         end=end,
-        time=np.fromiter((moment for _, _, moment in histories), np.int64, count),
+        time=np.array(moments, np.int64),
         target=np.full(count, PADDING, np.int32),
     )

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset.query import Floats, Ints, Longs, Queries
+from highest import NOTHING, highest
 
 MISS: Final = 0
 """Rank of a target that is not in the catalogue, and so cannot be found."""
@@ -27,8 +28,6 @@ BLOCK_LIMITS: Final = (16, 256)
 """The fewest and the most queries in a block."""
 CACHED_SCORES: Final = 2**18
 """Scores that are ranked at a time, at most, unless a single row has more: 1 MB."""
-PILES: Final = 4
-"""Piles for each place of a list when the best of a row are looked for; any number gives the same lists."""
 
 
 class Scorer(Protocol):
@@ -50,7 +49,7 @@ class Ranking:
     rank: Longs
     """[n] place of the target from 1, among the catalogue's unseen items; MISS when it is not in the catalogue."""
     lists: Ints
-    """[n, k] item indices, best first; -1 where there were fewer candidates."""
+    """[n, k] item indices, best first; NOTHING where there were fewer candidates."""
 
 
 def rank(scorer: Scorer, queries: Queries, catalogue: npt.NDArray[np.bool_], *, k: int, chunk_size: int) -> Ranking:
@@ -72,7 +71,7 @@ def rank(scorer: Scorer, queries: Queries, catalogue: npt.NDArray[np.bool_], *, 
         ScoreError: a candidate's score is NaN or infinite, or the answer has another shape.
     """
     ranks = np.zeros(len(queries), np.int64)
-    lists = np.full((len(queries), k), -1, np.int32)
+    lists = np.full((len(queries), k), NOTHING, np.int32)
     block = block_size(len(catalogue))
     for rows in _chunks(len(queries), -(-chunk_size // block) * block):
         ranks[rows], lists[rows] = _rank_chunk(scorer, queries[rows], catalogue, k)
@@ -93,25 +92,6 @@ def candidates(queries: Queries, catalogue: npt.NDArray[np.bool_]) -> npt.NDArra
     return allowed
 
 
-def top(scores: Floats, k: int) -> Ints:
-    """[n, k] indices of the highest scores of each row, best first, lower index first among equals, -1 for -inf.
-
-    `k` is at least 1 and may exceed the number of items; the rest is filled up with -1. No score may be NaN.
-    """
-    lists = np.full((len(scores), k), -1, np.int32)
-    found = np.flatnonzero(scores >= _floor(scores, min(k, scores.shape[1])))
-    values = scores.ravel()[found]
-    found, values = found[values > -np.inf], values[values > -np.inf]
-    row, item = np.divmod(found, scores.shape[1])
-    # Both sorts are stable, so equals stay as they were found: lower index first.
-    order = np.lexsort((-values, row))
-    row, item = row[order], item[order]
-    place = np.arange(len(row)) - np.searchsorted(row, row)
-    listed = place < k
-    lists[row[listed], place[listed]] = item[listed]
-    return lists
-
-
 def _chunks(total: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, total)) for start in range(0, total, size))
 
@@ -129,7 +109,7 @@ def _rank_chunk(scorer: Scorer, queries: Queries, catalogue: npt.NDArray[np.bool
             rows[:, ~catalogue] = -np.inf
             _refuse_infinite(rows, catalogue)
             rows[seen[0][taken] - some.start, seen[1][taken]] = -np.inf
-            ranks[some], lists[some] = _places(rows, queries.target[some]), top(rows, k)
+            ranks[some], lists[some] = _places(rows, queries.target[some]), highest(rows, k)[0]
     return ranks, lists
 
 
@@ -157,16 +137,3 @@ def _places(rows: Floats, target: Ints) -> Longs:
     """[n] how many items stand before the target or level with it, itself included; MISS when it is no candidate."""
     score = rows[np.arange(len(rows)), target][:, None]
     return np.where(np.isneginf(score[:, 0]), MISS, np.count_nonzero(rows >= score, axis=1))
-
-
-def _floor(scores: Floats, width: int) -> Floats:
-    """[n, 1] a value that at least `width` of a row reach, and few more where the values differ.
-
-    A row is dealt out to piles like cards; the best of `width` piles are `width` different items of the row, so that
-    the least of these reaches far into the row at the cost of one maximum for each item.
-    """
-    piles, items = PILES * width, scores.shape[1]
-    if items < 2 * piles:
-        return np.full((len(scores), 1), -np.inf, scores.dtype)
-    best = scores[:, : items // piles * piles].reshape(len(scores), -1, piles).max(axis=1)
-    return np.partition(best, -width, axis=1)[:, -width, None]

@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from dataset.query import Floats, Ints, Longs, Queries
 from dataset.vocabulary import PADDING
+from highest import NOTHING
 from models.fit import TooFewExamplesError
-from scoring.two_stage import CHUNK, NOBODY, Retrieval
+from scoring.two_stage import CHUNK, Retrieval
 
 ABSENT: Final = -1e9
 MOST: Final = 3.0
@@ -33,7 +34,7 @@ class Shortlists:
     """Lists with an answer."""
 
     items: Longs
-    """[n, c] NOBODY where there are fewer."""
+    """[n, c] NOTHING where there are fewer."""
     numbers: Floats
     """[n, c, w]"""
     time: Longs
@@ -57,7 +58,7 @@ class Shortlists:
     @property
     def scaling(self) -> tuple[Floats, Floats]:
         """Mean and standard deviation of each number [w]; 1 for a number that never changes."""
-        present = self.items != NOBODY
+        present = self.items != NOTHING
         mean, deviation = np.empty((2, self.numbers.shape[2]))
         # One number at a time: all of them in double precision would be the most that this stage ever holds.
         for column in range(len(mean)):
@@ -72,7 +73,7 @@ class Shortlists:
         fade = 0.5 ** (np.arange(self.history.shape[1]) / self.half_life) * (self.history != PADDING)
         return {
             "numbers": self.numbers,
-            "absent": np.where(self.items == NOBODY, ABSENT, 0.0).astype(np.float32),
+            "absent": np.where(self.items == NOTHING, ABSENT, 0.0).astype(np.float32),
             "taken": self.taken,
             "weight": np.clip(weight, -MOST, MOST).astype(np.float32),
             "item": np.maximum(self.items, PADDING).astype(np.int32),

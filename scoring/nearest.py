@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 import durable
 from dataset.query import Floats, Ints, Longs
+from highest import LOWEST, NOTHING, highest
 from scoring.forms import FormError
-from scoring.highest import LOWEST, NOTHING, highest
 
 LISTS: Final = "lists.faiss"
 TABLE: Final = "table.npy"

@@ -1,7 +1,7 @@
 """A neural model whose towers share one table of item ids, and that is kept once. No TensorFlow.
 
     query     = encoder(e(history), ...)                    LiteRT, for each query
-    candidate = [candidate tower(e(item), content) ; trends]       LiteRT, for all items, once, at load
+    candidate = [candidate tower(e(item), content) ; trends]       LiteRT, for all items, once
     score     = query . candidate
 
 A query tower with its embedding inside, beside a table of finished item vectors, holds the same numbers twice. Tied
@@ -10,6 +10,7 @@ embeddings: Press and Wolf 2017 (arXiv 1608.05859).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -48,20 +49,16 @@ class Tied:
     history_length: int
     _encoder: Network = field(init=False, repr=False, compare=False)
     _embedding: Floats = field(init=False, repr=False, compare=False)
-    _columns: Floats = field(init=False, repr=False, compare=False)
+    _candidate: Network = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         embedding, candidate = self.embedding.wide(), Network(self.candidate, CANDIDATE)
-        given = {name: _wide(values) for name, values in self.features.items()} | {EMBEDDED: embedding}
-        missing = candidate.inputs - given.keys()
-        if missing or any(len(values) != len(embedding) for values in given.values()):
+        missing = candidate.inputs - {*self.features, EMBEDDED}
+        if missing or any(len(values) != len(embedding) for values in self.features.values()):
             raise FormError(f"{CANDIDATE}: must find {sorted(candidate.inputs)} of {len(embedding)} items")
-        vectors = candidate.run(given)
-        if self.trends:
-            vectors = np.concatenate([vectors, given[POPULARITY][:, : self.trends]], axis=1)
         object.__setattr__(self, "_encoder", Network(self.encoder, ENCODER))
+        object.__setattr__(self, "_candidate", candidate)
         object.__setattr__(self, "_embedding", embedding)
-        object.__setattr__(self, "_columns", columns(vectors))
 
     def scores(self, queries: Queries) -> Floats:
         """[n, items] the queries' vectors times the items'."""
@@ -70,13 +67,21 @@ class Tied:
 
     @property
     def item_vectors(self) -> Floats:
-        """[items, d + trends] what the queries' vectors are multiplied with."""
+        """[items, d + trends] what the queries' vectors are multiplied with; made when it is first asked for."""
         return self._columns.T
 
     def query_vectors(self, queries: Queries) -> Floats:
         """[n, d + trends]."""
         inputs = queries.inputs(self.history_length, self._encoder.inputs | {"history"})
         return self._encoder.run(inputs | {EMBEDDED: self._embedding[inputs["history"]]})
+
+    @cached_property
+    def _columns(self) -> Floats:
+        given = {name: _wide(values) for name, values in self.features.items()} | {EMBEDDED: self._embedding}
+        vectors = self._candidate.run(given)
+        if self.trends:
+            vectors = np.concatenate([vectors, given[POPULARITY][:, : self.trends]], axis=1)
+        return columns(vectors)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What has to be kept; see `scoring.forms`."""

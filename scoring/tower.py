@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -30,11 +31,9 @@ class Tower:
     threads: int = 1
     """Of the query tower."""
     _network: Network = field(init=False, repr=False, compare=False)
-    _columns: Floats = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_network", Network(self.flatbuffer, FLATBUFFER, threads=self.threads))
-        object.__setattr__(self, "_columns", columns(self.vectors.wide()))
 
     def scores(self, queries: Queries) -> Floats:
         """[n, items] the queries' vectors times the items'."""
@@ -43,12 +42,16 @@ class Tower:
 
     @property
     def item_vectors(self) -> Floats:
-        """[items, d] what the queries' vectors are multiplied with."""
+        """[items, d] what the queries' vectors are multiplied with; made when it is first asked for."""
         return self._columns.T
 
     def query_vectors(self, queries: Queries) -> Floats:
         """[n, d]."""
         return self._network.run(queries.inputs(self.history_length, self._network.inputs))
+
+    @cached_property
+    def _columns(self) -> Floats:
+        return columns(self.vectors.wide())
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What has to be kept; see `scoring.forms`."""

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset.query import Floats, Longs, Queries
+from highest import LOWEST, NOTHING, highest
 from scoring.blend import Blend, standardized
 from scoring.cross_network import CrossNetwork
 from scoring.fading import Fading
@@ -22,8 +23,6 @@ from scoring.forms import Form, FormError
 from scoring.kinds import SIMPLE
 from scoring.pairs import Pairs
 
-NOBODY: Final = -1
-"""Fills up a shortlist that has fewer candidates."""
 CHUNK: Final = 256
 """Queries that are ranked at a time."""
 RETRIEVERS: Final[dict[str, type[Form]]] = {**SIMPLE, Blend.KIND: Blend}
@@ -34,9 +33,9 @@ class Shortlist:
     """What a ranker is given for n queries."""
 
     items: Longs
-    """[n, c] candidates, best first, NOBODY where there are fewer."""
+    """[n, c] candidates, best first, NOTHING where there are fewer."""
     numbers: Floats
-    """[n, c, width] see `scoring.pairs`; of no meaning where there is NOBODY."""
+    """[n, c, width] see `scoring.pairs`; of no meaning where there is NOTHING."""
     history: Fading
     """Of the n queries."""
 
@@ -69,16 +68,7 @@ class Retrieval:
         """[n, c] lower index first among equals."""
         allowed = np.repeat(self.catalogue[None], len(queries), axis=0)
         allowed[queries.seen()] = False
-        best = np.full((len(queries), self.candidates), NOBODY, np.int64)
-        for row, listed in enumerate(best):
-            found = np.flatnonzero(allowed[row])
-            values = scores[row, found]
-            if len(found) > len(listed):
-                border = np.partition(values, -len(listed))[-len(listed)]
-                found, values = found[values >= border], values[values >= border]
-            order = np.argsort(-values, kind="stable")[: len(listed)]
-            listed[: len(order)] = found[order]
-        return best
+        return highest(np.where(allowed, scores, LOWEST), self.candidates)[0]
 
 
 @dataclass(frozen=True)
@@ -157,11 +147,11 @@ def lifted(scores: Floats, items: Longs, ranked: Floats) -> Floats:
 
     Args:
         scores: [n, items] of the retrieval.
-        items: [n, c] the shortlist, NOBODY where there are fewer.
+        items: [n, c] the shortlist, NOTHING where there are fewer.
         ranked: [n, c] the ranker's.
     """
-    row, place = np.nonzero(items != NOBODY)
-    lowest = np.where(items != NOBODY, ranked, np.inf).min(axis=1, initial=np.inf)
+    row, place = np.nonzero(items != NOTHING)
+    lowest = np.where(items != NOTHING, ranked, np.inf).min(axis=1, initial=np.inf)
     # In the others' own scale, so that float32 keeps apart what the ranker keeps apart, however large scores are.
     top = scores.max(axis=1)
     step = np.maximum(np.abs(top), 1)

@@ -17,7 +17,7 @@ from serving.messages import MODEL_FAILED, NOTHING_KNOWN, Answer, Found, Item, R
 from serving.runtime import Runtime
 from serving.servable import Servable
 
-Listed = tuple[Ints, Floats]
+Listed = tuple[Ints | Longs, Floats]
 """Items, best first, and their scores."""
 
 logger = logging.getLogger("bentoml.podium.answering")

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 import durable
-from dataset.query import Ints, Timelines
+from dataset.query import Ints, Timelines, ask
 from dataset.vocabulary import OOV, PADDING, Vocabulary
 from scoring import folder as form_folder
 from scoring.folder import Manifest
@@ -98,7 +98,7 @@ def read(folder: Path) -> Servable:
             popular=np.load(folder / "popular.npy", allow_pickle=False),
             users={name: index for index, name in enumerate(users)},
             timelines=Timelines.read(folder / "timelines.npz"),
-            nearest=_index(folder, form),
+            nearest=_index(folder, form, manifest.items),
         )
     except FormError as error:
         raise ServableError(str(error)) from error
@@ -108,6 +108,8 @@ def read(folder: Path) -> Servable:
     _require(folder / "items.json", "length", len(servable.vocabulary), items)
     _require(folder / "titles.json", "length", len(servable.titles), items)
     _require_categories(folder / "item_categories.npy", servable)
+    if servable.nearest is None and isinstance(form, Tower | Tied):
+        _require(folder, "item vectors", len(form.item_vectors), items)
     _require(
         folder / "catalogue.npy",
         "shape and type",
@@ -120,16 +122,22 @@ def read(folder: Path) -> Servable:
     return servable
 
 
-def _index(folder: Path, form: Form) -> "Nearest | None":
+def _index(folder: Path, form: Form, items: int) -> "Nearest | None":
     """The index, if there is one; its library is loaded only then."""
     if not (folder / "index.json").exists():
         return None
     from scoring import index_folder
 
     record, nearest = index_folder.read(folder)
-    if nearest is not None and not (isinstance(form, Tower | Tied) and form.item_vectors.shape == nearest.table.shape):
+    if nearest is not None and not (isinstance(form, Tower | Tied) and _fits(form, items, nearest)):
         raise FormError(f"{folder / 'index.json'}: must be of the form beside it. Received: {record.items} items")
     return nearest
+
+
+def _fits(form: Tower | Tied, items: int, nearest: "Nearest") -> bool:
+    """Whether an index can be asked; found out without the items' vectors, whose memory it spares."""
+    asked = ask(np.array([OOV], np.int32), np.zeros(1, np.int64), 0)
+    return nearest.table.shape == (items, form.query_vectors(asked).shape[1])
 
 
 def _require_categories(path: Path, servable: Servable) -> None:

@@ -16,9 +16,9 @@ import durable
 import params
 from dataset.query import Longs, Queries
 from dataset.world import World
+from highest import LOWEST, highest
 from models.variants import Variants
 from scoring import folder as form_folder
-from scoring.highest import LOWEST, highest
 from scoring.index_folder import RECORD, Record
 from scoring.nearest import FILES, ROWS, Nearest, Settings
 from scoring.tied import Tied

@@ -155,7 +155,7 @@ def test_data_is_named_by_paths_alone_and_is_what_the_step_receives(stage: str) 
     assert [entry for entry in owned if not any(f"{entry}/".startswith(f"{path}/") for path in received)] == []
 
 
-@pytest.mark.parametrize("module", ["params", "durable", "digest"])
+@pytest.mark.parametrize("module", ["params", "durable", "digest", "highest"])
 def test_the_lowest_modules_import_nothing_of_ours(module: str) -> None:
     assert closure(ROOT / f"{module}.py", ROOT) == {f"{module}.py"}
 

@@ -8,10 +8,11 @@ from typing import Any
 import flatbuffers
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 import tf_keras as keras
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_quantizer import Quantizer, recipe
+
+from models import export
 
 IDENTIFIER = b"TFL3"
 """Of the file format."""
@@ -33,8 +34,7 @@ def weights_only(network: keras.Model, bits: int) -> npt.NDArray[np.uint8]:
         for layer in _layers(network):
             if isinstance(layer, keras.layers.Dense):
                 layer.kernel.assign(rounded(layer.kernel.numpy(), bits))
-    converter = tf.lite.TFLiteConverter.from_keras_model(network)
-    quantizer = Quantizer(bytearray(converter.convert()))
+    quantizer = Quantizer(bytearray(export.convert(network, export.Precision.FLOAT32)))
     quantizer.load_quantization_recipe(recipe.weight_only_wi8_afp32())
     with _quiet():
         narrowed = quantizer.quantize().quantized_model

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,7 +94,8 @@ def test_each_seed_takes_the_test_and_all_of_them_together(tmp_path: Path, monke
     published(tmp_path / "published")
     small: dict[str, Any] = yaml.safe_load(movielens_1m.EXPERIMENT.read_text())
     small["featurize"]["history_length"] = 10
-    small["train"]["epochs"] = 1
+    small["train"] |= {"epochs": 2, "patience": 1}
+    small["compress"]["contestants"] = {"untrained": ["float32", "tied-8"], "control": ["float32"]}
     small["train"]["models"]["transformer"] |= {"embedding_dim": 8, "stride": 10, "head_units": 4, "average": 0.0}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
     for name in ("params.yaml", "uv.lock"):
@@ -101,7 +103,9 @@ def test_each_seed_takes_the_test_and_all_of_them_together(tmp_path: Path, monke
     monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(movielens_1m, "KEPT", ("float32", "tied-8"))
-    assert movielens_1m.main(["published", "--experiment", "small.yaml", "--seeds", "7,8"]) == 0
+    monkeypatch.setattr(movielens_1m, "EXPERIMENT", Path("small.yaml"))
+    given = ["published", "--experiment", "small.yaml", "--seeds", "7,8"]
+    assert movielens_1m.main(given) == 0
     found = {(one.subject, one.metric): one for one in read(Path("docs/results/quality.csv"))}
     names = ["transformer", "transformer-tied-8"]
     subjects = {f"podium/{name}{how}" for name in names for how in ("", ", 2 seeds averaged")}
@@ -114,8 +118,26 @@ def test_each_seed_takes_the_test_and_all_of_them_together(tmp_path: Path, monke
     assert ("podium/transformer-tied-8", "ndcg_at_10 change from float") in found
     before = {path: path.stat().st_mtime_ns for path in Path(".cache").rglob("cost.json")}
     assert len(before) == 2
-    movielens_1m.main(["published", "--experiment", "small.yaml", "--seeds", "7,8"])
+    movielens_1m.main(given)
     assert {path: path.stat().st_mtime_ns for path in Path(".cache").rglob("cost.json")} == before
+    selected = [msgspec.json.decode(path.read_bytes()) for path in Path(".cache").rglob("selected.json")]
+    assert [one["ndcg_at_10"] for one in selected] == [max(one["curve"]) for one in selected]
+    costs = [msgspec.json.decode(path.read_bytes()) for path in before]
+    assert {one["epochs"] for one in costs} == {one["epochs"] for one in selected}
+    held_on_the_same_models()
+
+
+def held_on_the_same_models() -> None:
+    """The compression benchmark takes what has been trained, and trains no float model."""
+    assert compression.main(["--published", "published"]) == 0
+    rows = read(Path("docs/results/compression.csv"))
+    of = {(one.subject.partition(", ")[0], one.metric): one.value for one in rows}
+    assert {subject for subject, metric in of if metric == "bytes"} == {
+        "limit/float SavedModel and index",
+        *(f"podium/transformer-{name}" for name in ("float32", "tied-8", "control")),
+    }
+    assert {one.dataset for one in rows} == {"movielens-1m"}
+    assert Path("docs/results/compression-1m.html").exists()
 
 
 def published(folder: Path) -> None:

@@ -5,7 +5,6 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from dataset.query import Floats, Queries
 from dataset.vocabulary import OOV, PADDING
@@ -187,42 +186,3 @@ def test_whole_numbers_beyond_float32_keep_their_order() -> None:
 
 def test_no_queries_give_an_empty_ranking() -> None:
     assert ranks(table([0] * 8), questions([[]], [], users=[])) == ([], [])
-
-
-def test_top_by_hand() -> None:
-    infinite = -np.inf
-    scores = np.array([[3, 1, 3, 2], [1, 1, 1, 1], [infinite, 5, infinite, 6], [infinite] * 4], np.float32)
-    assert protocol.top(scores, 2).tolist() == [[0, 2], [0, 1], [3, 1], [-1, -1]]
-    assert protocol.top(scores, 3).tolist() == [[0, 2, 3], [0, 1, 2], [3, 1, -1], [-1, -1, -1]]
-    assert protocol.top(scores, 6).tolist() == [
-        [0, 2, 3, 1, -1, -1],
-        [0, 1, 2, 3, -1, -1],
-        [3, 1, -1, -1, -1, -1],
-        [-1] * 6,
-    ]
-
-
-def sorted_row(row: Floats, k: int) -> list[int]:
-    """What `top` means, in one line of Python."""
-    best = sorted((item for item in range(len(row)) if row[item] > -np.inf), key=lambda item: (-row[item], item))
-    return (best + [-1] * k)[:k]
-
-
-@pytest.mark.parametrize("levels", [1, 3, 1000, 10**6])
-def test_top_of_a_long_row_is_a_plain_sort(levels: int) -> None:
-    scores = np.random.default_rng(levels).integers(0, levels, (2, 5000)).astype(np.float32)
-    scores[1] = np.sort(scores[1])
-    assert protocol.top(scores, 100).tolist() == [sorted_row(row, 100) for row in scores]
-    assert protocol.top(np.asfortranarray(scores), 7).tolist() == [sorted_row(row, 7) for row in scores]
-
-
-few_values = st.sampled_from([-np.inf, -1.5, 0.0, 0.25, 1.0, 3e38])
-any_value = st.floats(width=32, allow_nan=False, allow_infinity=False)
-
-
-@given(
-    scores=arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 12)), elements=few_values | any_value),
-    k=st.integers(1, 15),
-)
-def test_top_is_a_plain_sort(scores: npt.NDArray[np.float32], k: int) -> None:
-    assert protocol.top(scores, k).tolist() == [sorted_row(row, k) for row in scores]

@@ -32,7 +32,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "train": {"epochs": 2},
     "blend": {"parts": ["two-tower", "item-knn"], "switch": ["item-knn", "popularity"]},
     "rank": {"candidates": 40, "epochs": 2},
-    "compress": {"fine_tune_epochs": 1},
+    "compress": {
+        "fine_tune_epochs": 1,
+        "contestants": {"untrained": ["float32", "tied-8"], "control": ["float32"], "pruned": ["tied-8"]},
+    },
     "evaluate": {"bootstrap_samples": 50, "baselines": ["popularity", "item-knn"]},
     "promote": {"bootstrap_samples": 50, "min_queries": 50, "min_users": 5, "latency_queries": 40},
     "replay": {"queries": 60},

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from highest import NOTHING
 from models.fit import TooFewExamplesError
 from models.shortlists import MOST, shortlists
-from scoring.two_stage import NOBODY
 from tests.models.rankable import ITEMS, RETRIEVAL, USERS, lists, queries
 
 ASKED = queries()
-NOTHING = np.ones(USERS, np.float32)
+NO_BIAS = np.ones(USERS, np.float32)
 
 
 def test_queries_whose_item_is_not_on_their_list_are_left_out() -> None:
@@ -25,12 +25,12 @@ def test_queries_whose_item_is_not_on_their_list_are_left_out() -> None:
 
 
 def test_numbers_are_standardized_and_nobody_is_not_counted() -> None:
-    found = shortlists(replace(RETRIEVAL, candidates=ITEMS + 3), ASKED, NOTHING)
-    assert (found.items[:, -1] == NOBODY).all()
+    found = shortlists(replace(RETRIEVAL, candidates=ITEMS + 3), ASKED, NO_BIAS)
+    assert (found.items[:, -1] == NOTHING).all()
     mean, scale = found.scaling
     arrays = found.arrays()
-    assert ((arrays["absent"] < 0) == (found.items == NOBODY)).all()
-    inside = (arrays["numbers"][found.items != NOBODY] - mean) / scale
+    assert ((arrays["absent"] < 0) == (found.items == NOTHING)).all()
+    inside = (arrays["numbers"][found.items != NOTHING] - mean) / scale
     varied = np.abs(inside.std(axis=0) - 1) < 0.1
     np.testing.assert_allclose(inside.mean(axis=0), 0, atol=0.05)
     # Tastes are all zero and the time of day hardly moves: what never changes is not blown up.
@@ -58,4 +58,4 @@ def test_the_embedded_history_fades() -> None:
 
 def test_no_query_at_all_is_refused() -> None:
     with pytest.raises(TooFewExamplesError, match="must have a query whose item could be recommended"):
-        shortlists(RETRIEVAL, ASKED[:0], NOTHING[:0])
+        shortlists(RETRIEVAL, ASKED[:0], NO_BIAS[:0])

@@ -15,8 +15,8 @@ import pytest
 import digest
 from benchmarks.vectors import alike
 from dataset.query import Floats, Longs
+from highest import LOWEST, NOTHING, highest
 from scoring.forms import FormError
-from scoring.highest import LOWEST, NOTHING, highest
 from scoring.nearest import FILES, HEAD, LISTS, TABLE, Nearest, Settings
 
 ROOT = Path(__file__).parents[2]

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from dataset.query import Floats, Queries
+from highest import NOTHING
 from scoring.blend import Blend
 from scoring.forms import FormError
 from scoring.neighbours import Neighbours
 from scoring.popular import Popular
-from scoring.two_stage import NOBODY, Retrieval, TwoStage, lifted
+from scoring.two_stage import Retrieval, TwoStage, lifted
 from tests.scoring.stages import ASKED, CATALOGUE, ITEMS, PAIRS, two_stage
 
 COUNTS = np.array([90, 80, 3, 9, 5, 7, 7, 1], np.float32)
@@ -43,7 +44,7 @@ def test_the_shortlist_is_the_best_that_may_be_recommended() -> None:
 
 def test_a_short_shortlist_is_filled_up() -> None:
     listed, _ = Retrieval(POPULAR, CATALOGUE, 5, PAIRS).ask(ASKED)
-    assert listed.items[1].tolist() == [5, 6, 7, NOBODY, NOBODY]
+    assert listed.items[1].tolist() == [5, 6, 7, NOTHING, NOTHING]
     assert np.isfinite(listed.numbers).all()
 
 
@@ -65,7 +66,7 @@ def test_the_order_on_the_shortlist_is_the_rankers() -> None:
     ranked = made.ranker.scores(listed.numbers, np.maximum(listed.items, 0), listed.history)
     after = order(made.scores(ASKED), allowed(ASKED))
     for row, (items, values) in enumerate(zip(listed.items, ranked, strict=True)):
-        present = items != NOBODY
+        present = items != NOTHING
         expected = [int(item) for item in items[present][np.argsort(-values[present], kind="stable")]]
         assert after[row][: len(expected)] == expected
 
@@ -73,7 +74,7 @@ def test_the_order_on_the_shortlist_is_the_rankers() -> None:
 @pytest.mark.parametrize("level", [0.0, 1e6, -1e6, 1e-6])
 def test_large_and_small_retrieval_scores_lose_nothing(level: float) -> None:
     scores = np.array([[1, 2, 3, 4, 5, 6]], np.float32) * (1 if level == 0 else np.float32(level))
-    items, ranked = np.array([[5, 4, 3, NOBODY]]), np.array([[0.001, 0.002, 0.003, 9]], np.float32)
+    items, ranked = np.array([[5, 4, 3, NOTHING]]), np.array([[0.001, 0.002, 0.003, 9]], np.float32)
     found = lifted(scores, items, ranked)[0]
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(found[:3], scores[0, :3])
@@ -112,4 +113,4 @@ def test_a_retrieval_must_be_a_form_that_stands_alone_or_a_blend() -> None:
 
 def test_a_catalogue_is_kept() -> None:
     closed = replace(two_stage(POPULAR, candidates=3).retrieval, catalogue=np.arange(ITEMS) == 4)
-    assert closed.ask(ASKED)[0].items[0].tolist() == [4, NOBODY, NOBODY]
+    assert closed.ask(ASKED)[0].items[0].tolist() == [4, NOTHING, NOTHING]

@@ -135,6 +135,8 @@ def test_what_is_served_with_an_index_lists_the_same(done: Params, tmp_path: Pat
     masks = [None if row % 3 else rng.random(len(world.items)) < 0.2 for row in range(len(asked))]
     ours, theirs = (Runtime(whole).recommend(asked, 10, masks) for whole in (searched, exact))
     assert not ours.broken.any()
+    assert "_columns" not in vars(searched.form), "the index spares a worker the memory of all items' vectors"
+    assert "_columns" in vars(exact.form)
     assert ((ours.items >= 0) == (theirs.items >= 0)).all()
     # In 16 bits two scores may change places.
     assert (ours.items == theirs.items).mean() > 0.97

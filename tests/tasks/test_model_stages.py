@@ -48,6 +48,8 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 """Two epochs make no good model; these margins let it through, so that there is a champion to meet."""
+ALONE: dict[str, Any] = {"contestants": {"untrained": [PARENT]}}
+"""No tournament, where it is not what is looked at."""
 
 
 def project(folder: Path, **changes: dict[str, Any]) -> Path:
@@ -101,7 +103,7 @@ def test_the_same_seed_gives_the_same_bytes(done: Path, data: Path, tmp_path: Pa
 
 def test_leave_one_out_goes_all_the_way_but_to_promotion(tmp_path: Path) -> None:
     split = {"protocol": "leave-one-out"}
-    folder = project(tmp_path, split=split, featurize={"history_length": 200}, train={"epochs": 1})
+    folder = project(tmp_path, split=split, featurize={"history_length": 200}, train={"epochs": 1}, compress=ALONE)
     write(folder / "data/inbox", shop(seed=5, customers=150, products=120, orders=3000), suffix=".csv")
     run(folder, "ingest", "prepare", "split", "featurize", "train", "compress", "blend", "rank", "evaluate")
     table = pq.read_table(folder / "artifacts/evaluation/per_query.parquet").to_pandas()
@@ -267,7 +269,8 @@ def test_every_variant_of_a_model_that_has_several_is_timed(done: Path) -> None:
 
 def test_a_champion_with_another_vocabulary_is_asked_the_same_queries(done: Path, tmp_path: Path) -> None:
     """The same shop with rare items left out: another vocabulary, another model, the old champion as reference."""
-    fewer = project(tmp_path, featurize={"min_item_count": 20}, paths={"registry": str(done / "artifacts/registry")})
+    registry = {"registry": str(done / "artifacts/registry")}
+    fewer = project(tmp_path, featurize={"min_item_count": 20}, paths=registry, compress=ALONE)
     (fewer / "data").mkdir()
     for name in ("prepared", "split"):
         (fewer / "data" / name).symlink_to((done / "data" / name).resolve())
@@ -300,7 +303,8 @@ def test_pruning_that_does_nothing_is_found_out(done: Path, data: Path, tmp_path
         "from tasks import steps\n"
         "steps.run('compress', params.load(), 'two-tower')\n"
     )
-    lazy = project(tmp_path)
+    contestants = {"untrained": [PARENT], "control": [PARENT], "pruned": [PARENT]}
+    lazy = project(tmp_path, compress={"contestants": contestants})
     (lazy / "data").symlink_to(data)
     (lazy / "artifacts").mkdir()
     (lazy / "artifacts/model").symlink_to(done / "artifacts/model")

@@ -1,0 +1,80 @@
+"""What the compression benchmark makes of its tournaments: rows, tables, pictures."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import compression, compression_table
+from benchmarks.compression_table import CHANGE, FROM_CONTROL, PRIMARY, SEEDS, TIMES
+from benchmarks.results import Result, merge, read
+
+
+def contestant(dataset: str, name: str, seed: str, *, size: float, change: float) -> Iterator[Result]:
+    def row(metric: str, value: float) -> Result:
+        subject = f"podium/transformer-{name}, {seed}"
+        return Result("compression", dataset, "next", subject, metric, value, value - 0.01, value + 0.01, "1", "this")
+
+    yield row(PRIMARY, 0.1 * (1 + change))
+    yield row(CHANGE, change)
+    if name == "pruned":
+        yield row(FROM_CONTROL, change)
+    yield row(TIMES, 1e6 / size)
+    yield row("chosen", float(name == "tied-8"))
+    if seed == SEEDS:
+        return
+    metrics = ["top-10 overlap with float", "training", "load", "resident memory", "p50 of 1 query", "p99 of 1 query"]
+    for metric in [*metrics, "p50 of 64 queries", "CPU seconds of 1,000 queries"]:
+        yield row(metric, 0.5)
+    yield row("bytes", size)
+
+
+@pytest.fixture
+def found() -> list[Result]:
+    sizes = {"float32": 5e5, "tied-8": 1e5, "pruned": 4e5}
+    return [
+        row
+        for dataset, seeds in {"movielens-100k": ["seed 7", "seed 8", SEEDS], "movielens-1m": ["seed 7"]}.items()
+        for seed in seeds
+        for name, size in sizes.items()
+        for row in contestant(dataset, name, seed, size=size, change=0.02 if name == "pruned" else 0.0)
+    ]
+
+
+def test_the_tables_have_every_seed_and_what_the_seeds_come_to(found: list[Result]) -> None:
+    text = compression_table.markdown(found)
+    assert [line for line in text.splitlines() if line.startswith("##")] == [
+        f"## MovieLens-100K, next, {SEEDS}",
+        "## MovieLens-100K, next, seed 7",
+        "## MovieLens-100K, next, seed 8",
+        "## MovieLens-1M, next, seed 7",
+    ]
+    section = next(part for part in text.split("## ") if part.startswith("MovieLens-100K, next, seed 7"))
+    first = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| ")]
+    assert first == ["| contestant", "| ---", "| **tied-8** (chosen)", "| pruned", "| float32"]
+    assert "| pruned | 2.50 | +2.00% | +1.00% to +3.00% | +2.00% (+1.00% to +3.00%) | 0% |" in text
+
+
+def test_each_data_set_has_a_picture(found: list[Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression, "FOLDER", tmp_path)
+    compression.show(found)
+    names = ["compression-1m.html", "compression-1m.png", "compression.html", "compression.md", "compression.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert "MovieLens-1M, seed 7" in (tmp_path / "compression-1m.html").read_text()
+
+
+def test_one_data_set_replaces_its_own_results_alone(found: list[Result], tmp_path: Path) -> None:
+    file = tmp_path / "compression.csv"
+    merge(file, found)
+    merge(file, list(contestant("movielens-1m", "tied-8", "seed 7", size=2e5, change=0.0)))
+    subjects = {(one.dataset, one.subject) for one in read(file)}
+    assert ("movielens-100k", "podium/transformer-float32, seed 8") in subjects
+    assert {subject for dataset, subject in subjects if dataset == "movielens-1m"} == {
+        "podium/transformer-tied-8, seed 7"
+    }
+
+
+def test_without_trained_models_it_says_how_to_train_them(tmp_path: Path) -> None:
+    (tmp_path / "sequences.parquet").write_bytes(b"a log")
+    with pytest.raises(SystemExit, match=r"no trained models. Train them \(hours\): python -m benchmarks.movielens_1m"):
+        compression.main(["--published", str(tmp_path)])
