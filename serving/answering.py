@@ -38,6 +38,10 @@ class Question:
     """Ids of the request's history that the model does not know."""
     allowed: Mask | None
     """[items] what may be listed; None for everything."""
+    request_id: str
+    """Kept in the answer and in the log."""
+    started: float
+    """When the request arrived, by `time.perf_counter`; its latency counts from there."""
 
 
 class Answering:
@@ -60,8 +64,13 @@ class Answering:
         self._rank: dict[int, int] = {int(item): place for place, item in enumerate(servable.popular, start=1)}
         self._starts: list[int] = servable.timelines.starts.tolist()
 
-    def question(self, request: Request) -> Question:
+    def question(self, request: Request, request_id: str = "", started: float = 0.0) -> Question:
         """What there is to find.
+
+        Args:
+            request: from whom.
+            request_id: see `Question`; only what is answered needs it.
+            started: the same.
 
         Raises:
             serving.messages.RequestError: its filter names a category that no item has.
@@ -74,40 +83,30 @@ class Answering:
             items = np.concatenate([items, np.array(known, np.int32)])
             times = np.concatenate([times, np.full(len(known), moment, np.int64)])
         ignored, allowed = len(request.history) - len(known), self._filters.mask(request.filter)
-        return Question(request, items, times, moment, ignored, allowed)
+        return Question(request, items, times, moment, ignored, allowed, request_id, started)
 
     def find(self, questions: Sequence[Question]) -> list[Found]:
         """Up to `request.k` items for each; fewer when there are no more to recommend."""
         modelled = iter(self._modelled([question for question in questions if len(question.items)]))
         return [self._found(question, next(modelled) if len(question.items) else None) for question in questions]
 
-    def answer(self, request: Request, found: Found, *, request_id: str, started: float) -> Answer:
-        """The answer, once it is in the log.
+    def answer_all(self, questions: Sequence[Question]) -> list[tuple[Found, Answer]]:
+        """What was found and the answer, once all of them are in the log."""
+        found = self.find(questions)
+        exposures = [
+            self._exposure(question.request, listed, question.request_id, question.started)
+            for question, listed in zip(questions, found, strict=True)
+        ]
+        self._log.append(*exposures)
+        return [
+            (listed, self._answer(listed, question.request_id))
+            for question, listed in zip(questions, found, strict=True)
+        ]
 
-        Args:
-            request: whom and how many.
-            found: for this request.
-            request_id: kept in the answer and in the log.
-            started: when the request arrived, by `time.perf_counter`; its latency counts from there.
-        """
-        self._log.append(
-            Exposure(
-                request_id=request_id,
-                time=time.time(),
-                version=self.version,
-                user_id=request.user_id,
-                history=found.history,
-                ignored=found.ignored,
-                k=request.k,
-                fallback=found.fallback,
-                items=[item.item_id for item in found.items],
-                positions=list(range(1, len(found.items) + 1)),
-                scores=[item.score for item in found.items],
-                latency_ms=(time.perf_counter() - started) * 1000,
-                popularity_rank=found.popularity_rank,
-            )
-        )
-        return Answer(found.items, self.version, request_id, found.fallback, found.ignored)
+    def again(self, request: Request, found: Found, request_id: str, started: float) -> Answer:
+        """The answer to a request for which this was found before, once it is in the log."""
+        self._log.append(self._exposure(request, found, request_id, started))
+        return self._answer(found, request_id)
 
     def warm_up(self, rounds: int = 20, largest: int = 8) -> None:
         """Runs the model without logging, so that the first request is no slower than the others.
@@ -123,6 +122,26 @@ class Answering:
             question = self.question(Request(None, tuple(some), 10))
             for count in range(rounds):
                 self._modelled([question] * (count % largest + 1))
+
+    def _answer(self, found: Found, request_id: str) -> Answer:
+        return Answer(found.items, self.version, request_id, found.fallback, found.ignored)
+
+    def _exposure(self, request: Request, found: Found, request_id: str, started: float) -> Exposure:
+        return Exposure(
+            request_id=request_id,
+            time=time.time(),
+            version=self.version,
+            user_id=request.user_id,
+            history=found.history,
+            ignored=found.ignored,
+            k=request.k,
+            fallback=found.fallback,
+            items=[item.item_id for item in found.items],
+            positions=list(range(1, len(found.items) + 1)),
+            scores=[item.score for item in found.items],
+            latency_ms=(time.perf_counter() - started) * 1000,
+            popularity_rank=found.popularity_rank,
+        )
 
     def _stored(self, user_id: str | None) -> tuple[Ints, Longs]:
         lines = self._servable.timelines

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from serving import messages
 from serving.handler import JSON, PATH, Handler
 
+METRICS: Final = "/metrics"
 NO_TELEMETRY: Final[Any] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
@@ -24,8 +25,14 @@ def application(handler: Handler) -> FastAPI:
         response.raw_headers = reply.headers
         return response
 
+    def metrics() -> Response:
+        """Counts and durations of recommendations, of all workers."""
+        body, kind = handler.traffic.exposition()
+        return Response(body, media_type=kind)
+
     app = FastAPI(title="Podium", openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
     app.add_api_route(PATH, recommend, methods=["POST"], response_class=Response, **_description())
+    app.add_api_route(METRICS, metrics, methods=["GET"], response_class=Response, include_in_schema=False)
     return app
 
 

@@ -1,8 +1,9 @@
 """What was recommended to whom: an append-only log of JSON lines that monitoring and retraining read.
 
-Each process writes its own file a day, each record is one write of one whole line, so a killed process leaves at most
-one torn line, at the end. The system keeps what a killed process wrote; against a power cut a background thread
-flushes to disk once a second, so that at most the last second is lost and no request waits for a disk.
+Each process writes its own file a day, in writes of whole lines, one for all answers that are given together, so a
+killed process leaves at most one torn line, at the end. The system keeps what a killed process wrote; against a power
+cut a background thread flushes to disk once a second, so that at most the last second is lost and no request waits for
+a disk.
 
 A log that cannot be written never fails a request: the record is dropped, counted, and its sequence number is left
 out, so that a reader sees the gap too.
@@ -74,14 +75,21 @@ class ExposureLog:
         self._flusher = threading.Thread(target=self._flush_until_closed, name="exposure-flush", daemon=True)
         self._flusher.start()
 
-    def append(self, exposure: Exposure) -> None:
-        """Writes one record, or drops and counts it when the system refuses."""
+    def append(self, *exposures: Exposure) -> None:
+        """Writes records in one write, to the file of the first one's day; drops and counts what the system refuses."""
+        whole = 0
         try:
-            self._open(datetime.fromtimestamp(exposure.time, UTC).date().isoformat())
-            self._write(self._encoder.encode(msgspec.structs.replace(exposure, sequence=self._sequence)) + b"\n")
+            self._open(datetime.fromtimestamp(exposures[0].time, UTC).date().isoformat())
+            numbered = [
+                msgspec.structs.replace(exposure, sequence=number)
+                for number, exposure in enumerate(exposures, start=self._sequence)
+            ]
+            whole = self._write(self._encoder.encode_lines(numbered))
+            if whole < len(exposures):
+                raise OSError(f"only {whole} of {len(exposures)} records were written; is the disk full?")
         except OSError as error:
-            self._complain(error)
-        self._sequence += 1
+            self._complain(error, lost=len(exposures) - whole)
+        self._sequence += len(exposures)
 
     def close(self) -> None:
         """Flushes everything to disk and ends the thread; nothing can be appended afterwards."""
@@ -99,18 +107,17 @@ class ExposureLog:
             path = self.folder / f"{date}-{os.getpid()}-{self._started}.jsonl"
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, lines: bytes) -> int:
+        """How many of the lines are whole on the disk."""
         # A full disk may take half a line. The next record then starts a line of its own.
-        data = b"\n" + line if self._torn else line
+        data = b"\n" + lines if self._torn else lines
         written = os.write(self._descriptor, data)
-        self._dirty = True
-        if written < len(data):
-            self._torn = True
-            raise OSError(f"{self.folder}: only {written} of {len(data)} bytes were written; is the disk full?")
-        self._torn = False
+        whole = data[:written].count(b"\n") - self._torn
+        self._dirty, self._torn = True, written < len(data)
+        return whole
 
-    def _complain(self, error: OSError) -> None:
-        self.dropped += 1
+    def _complain(self, error: OSError, *, lost: int) -> None:
+        self.dropped += lost
         now = time.monotonic()
         if now - self._complained >= COMPLAINT_SECONDS:
             self._complained = now

@@ -1,4 +1,4 @@
-"""POST /recommend over ASGI: limits first, then JSON, then the answer; every refusal says why.
+"""POST /recommend over ASGI: limits first, then JSON, then the answer; every refusal says why and is counted.
 
 It speaks ASGI itself (https://asgi.readthedocs.io): of a request that is answered in a fraction of a millisecond, a
 framework's request and response objects would be the larger part.
@@ -22,6 +22,7 @@ from serving.messages import MODEL_FAILED, Answer, Refusal, Request, RequestErro
 if TYPE_CHECKING:
     from serving.answering import Answering
     from serving.cache import Cache
+    from serving.traffic import Traffic
 
 PATH: Final = "/recommend"
 REQUEST_ID: Final = b"x-request-id"
@@ -59,11 +60,19 @@ class Handler:
         self._max_body_bytes = max_body_bytes
         self._largest_batch = largest_batch
 
-    def open_for(self, answering: "Answering", cache: "Cache") -> None:
+    def open_for(self, answering: "Answering", cache: "Cache", traffic: "Traffic") -> None:
         """Answers from now on."""
+        self.traffic = traffic
         self._answering = answering
         self._cache = cache
-        self._batcher = Batcher(answering.find, largest=self._largest_batch)
+        self._batcher = Batcher(answering.answer_all, largest=self._largest_batch)
+
+    async def counted_reply(self, scope: Scope, receive: Receive) -> Reply:
+        """The reply, counted; 429 where there are too many requests at the same time."""
+        if self.traffic.full:
+            busy = Refusal("too many requests at the same time; try again", new_id())
+            return self.traffic.refused(_reply(HTTPStatus.TOO_MANY_REQUESTS, busy))
+        return await self.traffic.counted(self.reply(scope, receive))
 
     async def reply(self, scope: Scope, receive: Receive) -> Reply:
         """Recommends items to a user, from the stored history, the request's own, or both."""
@@ -84,11 +93,13 @@ class Handler:
             RequestError: its filter makes no sense here.
         """
         found = await self._cache.get(asked)
-        if found is None:
-            found = await self._batcher.answer(self._answering.question(asked))
-            if found.fallback != MODEL_FAILED:
-                await self._cache.put(asked, found)
-        return self._answering.answer(asked, found, request_id=request_id, started=started)
+        if found is not None:
+            return self._answering.again(asked, found, request_id, started)
+        question = self._answering.question(asked, request_id, started)
+        found, answer = await self._batcher.answer(question)
+        if found.fallback != MODEL_FAILED:
+            await self._cache.put(asked, found)
+        return answer
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """The body, never more than the limit and one network read of it in memory."""
@@ -111,7 +122,7 @@ class Handler:
 class Shortcut:
     """Middleware that hands POST /recommend to a handler and everything else on.
 
-    So that a recommendation passes BentoML's limits, timeout and metrics, and no router behind them.
+    So that a recommendation passes BentoML's timeout, and no router behind it.
     """
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], handler: Handler) -> None:
@@ -123,7 +134,7 @@ class Shortcut:
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        reply = await self._handler.reply(scope, receive)
+        reply = await self._handler.counted_reply(scope, receive)
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         await send({"type": "http.response.body", "body": reply.body})
 

@@ -31,8 +31,8 @@ def ask(answering: Answering, user: str | None, *history: str, k: int = 10) -> A
 
 
 def answered(answering: Answering, request: Request, *, request_id: str = "r", before: float = 0.0) -> Answer:
-    (found,) = answering.find([answering.question(request)])
-    return answering.answer(request, found, request_id=request_id, started=time.perf_counter() - before)
+    ((_, answer),) = answering.answer_all([answering.question(request, request_id, time.perf_counter() - before)])
+    return answer
 
 
 def names(answer: Answer) -> list[str]:

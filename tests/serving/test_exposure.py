@@ -143,7 +143,7 @@ log.append(record("whole"))
 size = next(Path(sys.argv[1]).iterdir()).stat().st_size
 unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + size // 2, unlimited[1]))
-log.append(record("half"))
+log.append(record("half"), record("nothing"))
 log.append(record("none"))
 resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
 log.append(record("again"))
@@ -152,12 +152,40 @@ print(log.dropped)
 """
 
 
+FULL_AFTER_ONE = LIMITED_WRITER.replace("size + size // 2", "2 * size + size // 2")
+
+
+def test_of_answers_given_together_only_what_is_not_whole_is_lost(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_AFTER_ONE, str(tmp_path / "exposures")]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 2
+    reading = exposure.read(tmp_path / "exposures")
+    assert [(found.request_id, found.sequence) for found in reading] == [("whole", 0), ("half", 1), ("again", 4)]
+    assert reading.torn == 1
+
+
+def test_answers_given_together_are_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes, write = list[int](), os.write
+
+    def counted(descriptor: int, data: bytes) -> int:
+        writes.append(descriptor)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", counted)
+    log = ExposureLog(tmp_path)
+    log.append(record("a"), record("b"), record("c", time=NOON + 43_200))
+    monkeypatch.undo()
+    log.close()
+    assert len(writes) == 1
+    assert [(found.request_id, found.sequence) for found in exposure.read(tmp_path)] == [("a", 0), ("b", 1), ("c", 2)]
+
+
 def test_half_a_line_on_a_full_disk_spoils_no_other(tmp_path: Path) -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     command = [sys.executable, "-c", LIMITED_WRITER, str(tmp_path / "exposures")]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
-    assert int(done.stdout) == 2
+    assert int(done.stdout) == 3
     reading = exposure.read(tmp_path / "exposures")
-    assert [(found.request_id, found.sequence) for found in reading] == [("whole", 0), ("again", 3)]
+    assert [(found.request_id, found.sequence) for found in reading] == [("whole", 0), ("again", 4)]
     assert reading.torn == 1
-    assert os.strerror(errno.EFBIG) in done.stderr or "bytes were written" in done.stderr
+    assert os.strerror(errno.EFBIG) in done.stderr or "records were written" in done.stderr

@@ -1,0 +1,92 @@
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from serving.traffic import Traffic
+
+
+@dataclass
+class Ended:
+    status: int
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def traffic(registry: CollectorRegistry) -> Traffic:
+    return Traffic("/recommend", limit=2, name="podium", version="v1", registry=registry)
+
+
+def total(registry: CollectorRegistry, status: int) -> float | None:
+    labels = {"endpoint": "/recommend", "service_name": "podium", "service_version": "v1", "runner_name": "podium"}
+    found = registry.get_sample_value("bentoml_service_request_total", labels | {"http_response_code": str(status)})
+    lasted = "bentoml_service_request_duration_seconds_count"
+    assert found == registry.get_sample_value(lasted, labels | {"http_response_code": str(status)})
+    return found
+
+
+async def ends(status: int) -> Ended:
+    return Ended(status)
+
+
+async def fails() -> Ended:
+    raise RuntimeError("of ours")
+
+
+async def waits() -> Ended:
+    await asyncio.sleep(60)
+    return Ended(200)
+
+
+def test_replies_are_counted_by_how_they_ended(traffic: Traffic, registry: CollectorRegistry) -> None:
+    assert (total(registry, 200), total(registry, 500), total(registry, 422)) == (0, 0, None)
+    for status in (200, 422, 200):
+        assert asyncio.run(traffic.counted(ends(status))).status == status
+    with pytest.raises(RuntimeError, match="of ours"):
+        asyncio.run(traffic.counted(fails()))
+    assert traffic.refused(Ended(429)) == Ended(429)
+    assert [total(registry, status) for status in (200, 422, 500, 429)] == [2, 1, 1, 1]
+
+
+def test_what_is_called_off_took_too_long(traffic: Traffic, registry: CollectorRegistry) -> None:
+    async def called_off() -> None:
+        await asyncio.wait_for(traffic.counted(waits()), 0.01)
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(called_off())
+    assert (total(registry, 504), total(registry, 500), traffic.full) == (1, 0, False)
+
+
+def test_there_are_never_more_at_a_time_than_the_limit(traffic: Traffic, registry: CollectorRegistry) -> None:
+    def in_progress() -> float | None:
+        labels = {"endpoint": "/recommend", "service_name": "podium", "service_version": "v1", "runner_name": "podium"}
+        return registry.get_sample_value("bentoml_service_request_in_progress", labels)
+
+    async def two() -> None:
+        running = [asyncio.ensure_future(traffic.counted(waits())) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert (traffic.full, in_progress()) == (True, 2)
+        running[0].cancel()
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        assert (traffic.full, in_progress()) == (False, 1)
+        running[1].cancel()
+        await asyncio.wait(running)
+
+    asyncio.run(two())
+    assert in_progress() == 0
+
+
+def test_the_text_has_the_series(traffic: Traffic) -> None:
+    asyncio.run(traffic.counted(ends(200)))
+    body, kind = traffic.exposition()
+    assert kind.startswith("text/plain")
+    assert any(
+        line.startswith("bentoml_service_request_total{") and line.endswith(" 1.0")
+        for line in body.decode().splitlines()
+    )
+    assert b"bentoml_service_last_request_timestamp_seconds{" in body
