@@ -53,10 +53,16 @@ unit: install ## pytest, two files at a time
 repro: install ## the reproducible part alone, the same as `dvc repro`
 	dvc repro
 
-bench: install ## quality (three seeds) and serving into docs/results and README (25 minutes; soaks: python -m benchmarks.soak)
+bench: install ## all figures of our own into docs/results and README (three hours; each command goes alone too)
 	python -m benchmarks.quality
 	python -m benchmarks.readme
+	python -m benchmarks.compression
+	python -m benchmarks.index
+	python -m benchmarks.training_speed
 	python -m benchmarks.serving
+	python -m benchmarks.growth
+	python -m benchmarks.bento_size
+	python -m benchmarks.soak --seconds 300
 
 peers: install ## other libraries on the same questions, after `make bench` (full mode: hours; it can be interrupted)
 	python -m benchmarks.side_by_side

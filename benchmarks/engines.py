@@ -14,6 +14,7 @@ vectors in (32, 16 or 8 bits) is part of its name; it answers with its own score
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +48,12 @@ class Engine:
     """A path and d -> effort -> search: opened once, mapped where it can be, for searches of one thread."""
     efforts: Sequence[int]
     """From least to most: beams of a graph, lists that are looked into."""
+    library: str = "faiss"
+
+    @property
+    def installed(self) -> bool:
+        """Whether its library is."""
+        return find_spec(self.library) is not None
 
 
 def _nearest_build(vectors: Floats, path: Path) -> None:
@@ -112,7 +119,7 @@ def _usearch(kind: str) -> Engine:
 
         return search
 
-    return Engine(build, opened, BEAMS)
+    return Engine(build, opened, BEAMS, "usearch")
 
 
 def _hnswlib_build(vectors: Floats, path: Path) -> None:
@@ -164,6 +171,6 @@ ENGINES: Final[dict[str, Engine]] = {
     OURS: Engine(_nearest_build, _nearest_open, PROBES),
     "peer/faiss-hnsw-sq8": Engine(_faiss_build, _faiss_open, BEAMS),
     "peer/usearch-f16": _usearch("f16"),
-    "peer/hnswlib-f32": Engine(_hnswlib_build, _hnswlib_open, BEAMS),
-    "peer/voyager-float8": Engine(_voyager_build, _voyager_open, BEAMS),
+    "peer/hnswlib-f32": Engine(_hnswlib_build, _hnswlib_open, BEAMS, "hnswlib"),
+    "peer/voyager-float8": Engine(_voyager_build, _voyager_open, BEAMS, "voyager"),
 }

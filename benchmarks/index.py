@@ -49,11 +49,13 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--quick", action="store_true", help=f"without the {LARGEST:,} items; writes nothing")
     parser.add_argument("--again", action="store_true", help="forget what was measured before")
-    parser.add_argument("--engines", default=",".join(ENGINES), help="of those, separated by commas")
+    parser.add_argument("--engines", help="of those, separated by commas; without it, all that are installed")
     given = parser.parse_args(arguments)
-    names = given.engines.split(",")
+    names = given.engines.split(",") if given.engines else [name for name in ENGINES if ENGINES[name].installed]
     if unknown := [name for name in names if name not in ENGINES]:
         parser.error(f"--engines must be of {', '.join(ENGINES)}. Received: {', '.join(unknown)}")
+    if missing := [name for name in ENGINES if not ENGINES[name].installed]:
+        sys.stderr.write(f"not installed: {', '.join(missing)}. Install them: uv sync --group index-peers\n")
     if given.again:
         shutil.rmtree(KEPT, ignore_errors=True)
     _measure_all(names, [(data, items) for data, items in SETS if not (given.quick and items == LARGEST)])

@@ -142,7 +142,9 @@ def checked(given: Mapping[str, Any]) -> Request:
 
 def _request(asked: Body) -> Request:
     user = None if asked.user_id is None else _name(asked.user_id)
-    return Request(user, tuple([_name(item) for item in asked.history or ()]), asked.k, _filter(asked.filter))
+    # Most ids are strings, and there are many of them.
+    history = tuple([item if type(item) is str else _name(item) for item in asked.history or ()])
+    return Request(user, history, asked.k, _filter(asked.filter))
 
 
 def schemas() -> dict[str, Any]:
