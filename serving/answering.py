@@ -6,7 +6,7 @@ Stored history comes first and the request's after it, newest last. Neither is e
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,7 @@ Listed = tuple[Ints | Longs, Floats]
 logger = logging.getLogger("bentoml.podium.answering")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A request and what is known of it."""
 
     request: Request
@@ -61,7 +60,9 @@ class Answering:
         self._filters = Filters(servable)
         self._log = log
         # Plain ints, because a record is encoded from them on every request.
-        self._rank: dict[int, int] = {int(item): place for place, item in enumerate(servable.popular, start=1)}
+        self._rank: list[int | None] = [None] * len(servable.vocabulary)
+        for place, item in enumerate(servable.popular.tolist(), start=1):
+            self._rank[item] = place
         self._starts: list[int] = servable.timelines.starts.tolist()
 
     def question(self, request: Request, request_id: str = "", started: float = 0.0) -> Question:
@@ -80,8 +81,8 @@ class Answering:
         # A clock behind the stored history must not put that history into the future.
         moment = max(int(time.time()), int(times[-1])) if len(times) else int(time.time())
         if known:
-            items = np.concatenate([items, np.array(known, np.int32)])
-            times = np.concatenate([times, np.full(len(known), moment, np.int64)])
+            new, now = np.array(known, np.int32), np.full(len(known), moment, np.int64)
+            items, times = (np.concatenate([items, new]), np.concatenate([times, now])) if len(items) else (new, now)
         ignored, allowed = len(request.history) - len(known), self._filters.mask(request.filter)
         return Question(request, items, times, moment, ignored, allowed, request_id, started)
 
@@ -183,5 +184,5 @@ class Answering:
         items, scores = self._popular(question) if modelled is None else modelled
         names, titles, places = self._servable.vocabulary.ids, self._servable.titles, items.tolist()
         listed = [Item(names[item], titles[item], score) for item, score in zip(places, scores.tolist(), strict=True)]
-        ranks = [self._rank.get(item) for item in places]
+        ranks = [self._rank[item] for item in places]
         return Found(listed, ranks, len(question.items), fallback, question.ignored)
