@@ -20,6 +20,7 @@ from matplotlib import cm, pyplot, rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 import durable
 from evaluation.significance import Interval
@@ -27,8 +28,6 @@ from evaluation.significance import Interval
 FAR: Final = 0.1
 """Share of the reference's quality; what is further below it stands as a triangle on the lower border, or nothing else
 could be told apart."""
-WIDE: Final = 30
-"""Times the smallest that the largest has to be for powers of ten alone to be told."""
 LINE: Final = "#9aa5b1"
 STYLE: Final = (
     "body{font:14px sans-serif;margin:2em;max-width:75em}svg{max-width:100%;height:auto}table{border-collapse:collapse}"
@@ -106,9 +105,9 @@ def _picture(points: Sequence[Point], words: Words, floor: float) -> Figure:
     said = [f"{place + 1}  {point.name}  ({point.quality.value:.4f})" for place, point in enumerate(points)]
     axes.text(1.22, 1, "\n".join(said), transform=axes.transAxes, va="top", fontsize=8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:,g}")
-    # Between the powers of ten there is room for figures where these are few.
-    axes.xaxis.set_minor_formatter("{x:,g}" if points[-1].size_bytes < WIDE * points[0].size_bytes else "")
+    axes.xaxis.set_minor_formatter("")
     axes.set_xlabel("kilobytes on disk (log)")
     axes.set_ylabel(words.quality)
     axes.spines[["top", "right"]].set_visible(False)

@@ -87,10 +87,16 @@ def _one_by_one(network: keras.Model, inputs: Mapping[str, npt.NDArray[Any]]) ->
 
 
 def savedmodel_bytes(model: Retriever, features: CandidateFeatures, *, k: int) -> int:
-    """Size on disk of the float model as TFRS would serve it: a SavedModel of the tower with its brute-force index."""
-    served = model.served()
-    index = tfrs.layers.factorized_top_k.BruteForce(served, k=k)
-    index.index(tf.constant(model.item_vectors(features)))
+    """Size on disk of the float model as TFRS would serve it: a SavedModel of the tower with its brute-force index.
+
+    Args:
+        model: the trained model.
+        features: all items at the freeze.
+        k: length of its lists; no longer than there are items.
+    """
+    served, vectors = model.served(), model.item_vectors(features)
+    index = tfrs.layers.factorized_top_k.BruteForce(served, k=min(k, len(vectors)))
+    index.index(tf.constant(vectors))
     index({layer.name: tf.zeros((1, *layer.shape[1:]), layer.dtype) for layer in served.inputs})
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(index, folder)
