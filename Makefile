@@ -53,7 +53,7 @@ unit: install ## pytest, two files at a time
 repro: install ## the reproducible part alone, the same as `dvc repro`
 	dvc repro
 
-bench: install ## all figures of our own into docs/results and README (three hours; each command goes alone too)
+bench: install ## all figures of our own into docs/results and README (hours; each command goes alone too)
 	python -m benchmarks.quality
 	python -m benchmarks.readme
 	python -m benchmarks.compression

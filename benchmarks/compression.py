@@ -26,7 +26,7 @@ import digest
 import durable
 import params
 from benchmarks import compression_table, experiments, form_cost, movielens_1m, runs
-from benchmarks.compression_table import CHANGE, COMMAND, FROM_CONTROL, PRIMARY, SEEDS, TIMES
+from benchmarks.compression_table import CHANGE, COMMAND, FROM_CONTROL, PREFIX, PRIMARY, SEEDS, TIMES
 from benchmarks.results import FOLDER, Result, merge, read, span
 from dataset.world import World
 from evaluation import lists
@@ -127,7 +127,7 @@ def results(held: Sequence[Held], settings: params.Params, labels: tuple[str, st
         values, figures = _measured(one, world, settings)
         found.append(values)
         for variant in one.outcome.measured:
-            subject = f"podium/{MODEL}-{variant.name}, seed {one.seed}"
+            subject = f"{PREFIX}{variant.name}, seed {one.seed}"
             yield from quality(subject, variant.name, values, trained_on=variant.trained_on and variant.name != CONTROL)
             for metric, value, unit in figures[variant.name]:
                 yield row(subject, metric, Interval(value, value, value), unit)
@@ -138,7 +138,7 @@ def results(held: Sequence[Held], settings: params.Params, labels: tuple[str, st
     together[WINNER] = np.mean([values[won.name] for values, won in zip(found, winners, strict=True)], axis=0)
     for name in together:
         alike = winners if name == WINNER else [one.variant(name) for one in held]
-        subject = f"podium/{MODEL}-{name}, {SEEDS}"
+        subject = f"{PREFIX}{name}, {SEEDS}"
         trained_on = any(variant.trained_on for variant in alike) and name != CONTROL
         yield from quality(subject, name, together, trained_on=trained_on)
         times = [one.outcome.savedmodel_bytes / variant.size_bytes for one, variant in zip(held, alike, strict=True)]

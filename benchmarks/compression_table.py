@@ -16,6 +16,8 @@ FROM_CONTROL: Final = "change of ndcg_at_10 from control"
 TIMES: Final = "times smaller than the float SavedModel and index"
 COMMAND: Final = "python -m benchmarks.compression"
 SEEDS: Final = "mean of the seeds"
+PREFIX: Final = "podium/transformer-"
+"""Of a contestant's subject, before its name."""
 TITLES: Final = {"movielens-100k": "MovieLens-100K", "movielens-1m": "MovieLens-1M"}
 HEAD: Final = f"""# The compression tournament of the sequence model
 
@@ -42,7 +44,7 @@ def of_seed(found: Sequence[Result], seed: str) -> Contestants:
     """The contestants of one seed, or of what the seeds come to, as a subject names it behind its comma."""
     of: dict[str, dict[str, Result]] = {}
     for one in found:
-        name, _, its_seed = one.subject.removeprefix("podium/transformer-").partition(", ")
+        name, _, its_seed = one.subject.removeprefix(PREFIX).partition(", ")
         if its_seed == seed and one.subject.startswith("podium/"):
             of.setdefault(name, {})[one.metric] = one
     return of

@@ -92,9 +92,7 @@ class Traffic:
 
     def refused(self, reply: Reply) -> Reply:
         """The same reply, once it has been counted as one that took no time."""
-        total, duration = self._of(reply.status)
-        total.inc()
-        duration.observe(0.0)
+        self._count(reply.status, 0.0)
         return reply
 
     async def counted(self, answering: Awaitable[Reply]) -> Reply:
@@ -114,9 +112,7 @@ class Traffic:
         finally:
             self._now -= 1
             self._in_progress.set(self._now)
-            total, duration = self._of(status)
-            total.inc()
-            duration.observe(time.perf_counter() - began)
+            self._count(status, time.perf_counter() - began)
 
     def exposition(self) -> tuple[bytes, str]:
         """All series of all workers in Prometheus' text format, and that format's content type."""
@@ -130,6 +126,11 @@ class Traffic:
         """This worker has nothing in progress any more."""
         if SHARED in os.environ:
             multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+    def _count(self, status: int, seconds: float) -> None:
+        total, duration = self._of(status)
+        total.inc()
+        duration.observe(seconds)
 
     def _of(self, status: int) -> tuple[Counter, Histogram]:
         if status not in self._ended:
