@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,8 @@ from benchmarks.results import FOLDER, Result, read
 README: Final = Path("README.md")
 BEGIN: Final = "<!-- results: made by `python -m benchmarks.readme`, do not edit -->"
 END: Final = "<!-- end of results -->"
+PREFIX: Final = "podium/"
+CHOSEN: Final = "-chosen"
 DATASET: Final = "movielens-100k"
 PAPERS: Final = "movielens-1m"
 """Last item of each user; recall_at_10 is what they call HR@10."""
@@ -42,22 +45,62 @@ def replaced(text: str, tables: str) -> str:
 
 
 def tables(results: list[Result]) -> list[str]:
-    """Markdown: quality of each subject on MovieLens-100K, differences with intervals, sizes; then the papers'."""
+    """Markdown with its captions: MovieLens-100K's models, differences and variants, then MovieLens-1M's."""
     usual, papers = ([result for result in results if result.dataset == dataset] for dataset in (DATASET, PAPERS))
-    claims = _claims([result for result in usual if result.benchmark == "quality"])
-    return ["\n".join(lines) for lines in (_quality(usual, COLUMNS), claims, _quality(papers, PAPER_COLUMNS))]
+    ours = [result for result in usual if result.benchmark == "quality"]
+    parts = [
+        ("", _quality([result for result in usual if CHOSEN not in result.subject], COLUMNS)),
+        ("What a row's ndcg_at_10 has more than a column's, with its paired 95% interval:", _differences(ours)),
+        ("The variants that the rule chose on validation, one value for each seed:", _variants(ours)),
+        ("MovieLens-1M:", _quality(papers, PAPER_COLUMNS)),
+    ]
+    return [f"{caption}\n\n{table}" if caption else table for caption, lines in parts if (table := "\n".join(lines))]
 
 
 def _quality(results: list[Result], columns: Sequence[str]) -> list[str]:
     """Subjects, the best first; a figure that a subject does not have leaves its cell empty."""
     by_key = {(result.subject, result.metric): result for result in results}
     subjects = list(dict.fromkeys(result.subject for result in results if result.metric == columns[0]))
-    lines = [_line("model", *columns, "95% interval of ndcg_at_10"), _line("---", *["---:"] * (len(columns) + 1))]
+    lines = _head("model", *columns, "95% interval of ndcg_at_10")
     for subject in sorted(subjects, key=lambda name: -by_key[name, columns[0]].value):
         interval = by_key[subject, columns[0]]
         cells = [_cell(by_key.get((subject, metric))) for metric in columns]
         lines.append(_line(subject, *cells, f"{interval.low:.4f} to {interval.high:.4f}"))
     return lines
+
+
+def _differences(results: list[Result]) -> list[str]:
+    """Over all seeds, our models and what they are compared with; the best first, both ways."""
+    found: dict[str, dict[str, Result]] = {}
+    for result in results:
+        metric, minus, other = result.metric.partition(" - ")
+        if minus and metric == COLUMNS[0] and "seed" not in other:
+            found.setdefault(result.subject.removeprefix(PREFIX), {})[other] = result
+    # Whoever gains most on the same opponent is best; the opponents follow by how little is gained on them.
+    rows = sorted(found, key=lambda name: -max(one.value for one in found[name].values()))
+    others = {other: one.value for row in rows[:1] for other, one in found[row].items()}
+    columns = [*rows[:1], *sorted(others, key=others.__getitem__)]
+    lines = _head("", *columns)
+    for row in rows:
+        cells = [found[row].get(column) for column in columns]
+        lines.append(
+            _line(row, *(f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]" if one else "" for one in cells))
+        )
+    return lines
+
+
+def _variants(results: list[Result]) -> list[str]:
+    """By model: which variant, how many times smaller, and what became of its quality."""
+    which, smaller, changes = (defaultdict[str, list[str]](list) for _ in range(3))
+    for result in results:
+        model, chosen, rest = result.subject.removeprefix(PREFIX).partition(CHOSEN)
+        if chosen and result.unit == "ratio":
+            which[model].append(rest[rest.index("(") + 1 : rest.index(")")])
+            smaller[model].append(f"{result.value:.2f}")
+        elif chosen and " change " in result.metric:
+            changes[model].append(f"{result.value:+.2%} [{result.low:+.2%}, {result.high:+.2%}]")
+    lines = _head("model", "variant", "times smaller than the float SavedModel", "change of ndcg_at_10 from float")
+    return lines + [_line(model, *(", ".join(cell[model]) for cell in (which, smaller, changes))) for model in which]
 
 
 def _cell(found: Result | None) -> str:
@@ -66,18 +109,8 @@ def _cell(found: Result | None) -> str:
     return {"bytes": f"{found.value:,.0f}", "ratio": f"{found.value:.2f}"}.get(found.unit, f"{found.value:.4f}")
 
 
-def _claims(results: list[Result]) -> list[str]:
-    """What is claimed beyond the means: differences over all seeds, changes and sizes by seed."""
-    lines = [_line("claim", "value", "95% interval"), _line("---", "---:", "---:")]
-    for result in results:
-        name = f"{result.subject}: {result.metric}"
-        if " - " in result.metric and "seed" not in result.metric:
-            lines.append(_line(name, f"{result.value:+.4f}", f"{result.low:+.4f} to {result.high:+.4f}"))
-        elif " change " in result.metric:
-            lines.append(_line(name, f"{result.value:+.2%}", f"{result.low:+.2%} to {result.high:+.2%}"))
-        elif result.unit == "ratio":
-            lines.append(_line(name, f"{result.value:.2f}", ""))
-    return lines
+def _head(first: str, *others: str) -> list[str]:
+    return [_line(first, *others), _line("---", *["---:"] * len(others))]
 
 
 def _line(*cells: str) -> str:
