@@ -13,9 +13,11 @@ from benchmarks.traffic import Target
 from flows import processes
 
 LIMIT: Final = "limit/starlette"
+BARE: Final = "limit/bentoml"
 TYPED: Final = "peer/bentoml-typed"
 SAVEDMODEL: Final = "peer/bentoml-savedmodel"
 STARLETTE: Final = "benchmarks.endpoints.starlette_constant:app"
+NOTHING: Final = "benchmarks.endpoints.bentoml_bare:Bare"
 CONSTANT: Final = "benchmarks.endpoints.bentoml_typed:Constant"
 TENSORFLOW: Final = "benchmarks.endpoints.bentoml_savedmodel:SavedModel"
 START_SECONDS: Final = 120

@@ -4,6 +4,7 @@ In turns, one server at a time, each on a free port of loopback and asked by a p
 
 podium/<model>            the real endpoint with a trained model and its exposure log
 limit/starlette           Starlette on uvicorn that reads the request and sends the bytes of one of Podium's answers
+limit/bentoml             the same behind all of BentoML that Podium has in front of it
 peer/bentoml-typed        BentoML's typed API at its defaults, which returns the same answer as a constant
 peer/bentoml-savedmodel   the same model, not compressed, as a TensorFlow SavedModel behind the same
 
@@ -33,7 +34,7 @@ import params
 from benchmarks import load, questions, servers, serving_table
 from benchmarks.load import Load
 from benchmarks.results import FOLDER, Result, merge
-from benchmarks.servers import LIMIT, SAVEDMODEL, TYPED, Endpoint, Running
+from benchmarks.servers import BARE, LIMIT, SAVEDMODEL, TYPED, Endpoint, Running
 from benchmarks.traffic import Schedule
 from dataset.world import World
 
@@ -152,7 +153,7 @@ def results(turns: Sequence[Turn], benchmark: str, command: str) -> Iterator[Res
             for metric, field, unit in METRICS:
                 yield row(where, subject, metric, [getattr(one, field) for one in loads], unit)
             yield row(where, subject, "errors", [float(sum(one.errors.values())) for one in loads], "1")
-            for other in (LIMIT, TYPED, SAVEDMODEL) if subject.startswith("podium/") else ():
+            for other in (LIMIT, BARE, TYPED, SAVEDMODEL) if subject.startswith("podium/") else ():
                 theirs = [turn.loads[connections] for turn in of.get((other, workers), [])]
                 for metric, field, _ in METRICS[:3] if theirs else ():
                     pairs = zip(loads, theirs, strict=True)
@@ -185,6 +186,7 @@ def _endpoints(
     found = [
         servers.podium(subject, served, home / "exposures", environment=environment),
         Endpoint(LIMIT, servers.STARLETTE, environment=constant),
+        Endpoint(BARE, servers.NOTHING, environment=constant),
         Endpoint(TYPED, servers.CONSTANT, environment=constant),
     ]
     if questions.is_neural(settings, model):

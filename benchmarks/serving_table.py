@@ -34,7 +34,7 @@ ASKED: Final = {
 """(start of a protocol, metric) -> what the project asks of itself."""
 HEAD: Final = """Latency in ms. Brackets: least and most of the rounds. `asked` is what the project asks of itself;
 at 8 connections and one worker also a p99 under 10 ms."""
-INK: Final = ("#1b6ca8", "#9aa5b1", "#c26a3d", "#8a5a9e")
+INK: Final = ("#1b6ca8", "#9aa5b1", "#5d6b78", "#c26a3d", "#8a5a9e")
 
 
 def show(file: Path) -> None:

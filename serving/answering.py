@@ -10,15 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataset.query import Floats, Ints, Longs, ask_all
+from dataset.query import Ints, Longs, ask_all
+from highest import NOTHING
 from serving.exposure import Exposure, ExposureLog
 from serving.filters import Filters, Mask
 from serving.messages import MODEL_FAILED, NOTHING_KNOWN, Answer, Found, Item, Request
 from serving.runtime import Runtime
 from serving.servable import Servable
 
-Listed = tuple[Ints | Longs, Floats]
-"""Items, best first, and their scores."""
+Listed = tuple[list[int], list[float]]
+"""Items, best first, and their scores; plain numbers, because whatever comes next makes JSON of them."""
 
 logger = logging.getLogger("bentoml.podium.answering")
 
@@ -163,10 +164,9 @@ class Answering:
             return [None] * len(asked)
         if found.broken.any():
             logger.error("%s: the model's scores must be finite; answering from popularity", self.version)
-        sizes = np.minimum((found.items >= 0).sum(axis=1), [question.request.k for question in asked]).tolist()
+        rows = zip(asked, found.items.tolist(), found.scores.tolist(), found.broken.tolist(), strict=True)
         return [
-            None if broken else (found.items[row, :size], found.scores[row, :size])
-            for row, (size, broken) in enumerate(zip(sizes, found.broken.tolist(), strict=True))
+            None if broken else _first(items, scores, question.request.k) for question, items, scores, broken in rows
         ]
 
     def _popular(self, question: Question) -> Listed:
@@ -174,15 +174,21 @@ class Answering:
         left = ~np.isin(popular, question.items)
         if question.allowed is not None:
             left &= question.allowed[popular]
-        items = popular[left][: question.request.k]
-        return items, np.zeros(len(items), np.float32)
+        items = popular[left][: question.request.k].tolist()
+        return items, [0.0] * len(items)
 
     def _found(self, question: Question, modelled: Listed | None) -> Found:
         fallback = None
         if modelled is None:
             fallback = MODEL_FAILED if len(question.items) else NOTHING_KNOWN
         items, scores = self._popular(question) if modelled is None else modelled
-        names, titles, places = self._servable.vocabulary.ids, self._servable.titles, items.tolist()
-        listed = [Item(names[item], titles[item], score) for item, score in zip(places, scores.tolist(), strict=True)]
-        ranks = [self._rank[item] for item in places]
+        names, titles = self._servable.vocabulary.ids, self._servable.titles
+        listed = [Item(names[item], titles[item], score) for item, score in zip(items, scores, strict=True)]
+        ranks = [self._rank[item] for item in items]
         return Found(listed, ranks, len(question.items), fallback, question.ignored)
+
+
+def _first(items: list[int], scores: list[float], k: int) -> Listed:
+    """The first `k` of a row, or as many as there are before NOTHING."""
+    end = min(k, items.index(NOTHING)) if items[-1] == NOTHING else k
+    return items[:end], scores[:end]

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -44,6 +44,14 @@ class Reply(NamedTuple):
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+
+
+class Replying(Protocol):
+    """What stands behind the shortcut."""
+
+    async def counted_reply(self, scope: Scope, receive: Receive) -> Reply:
+        """The reply to a request."""
+        ...
 
 
 class Handler:
@@ -123,7 +131,7 @@ class Shortcut:
     So that a recommendation passes BentoML's timeout, and no router behind it.
     """
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], handler: Handler) -> None:
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], handler: Replying) -> None:
         self._app = app
         self._handler = handler
 

@@ -4,7 +4,7 @@ Anything not described here is refused: unknown fields, fractions, booleans as n
 once, with its last value, as in every common JSON reader.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -142,9 +142,7 @@ def checked(given: Mapping[str, Any]) -> Request:
 
 def _request(asked: Body) -> Request:
     user = None if asked.user_id is None else _name(asked.user_id)
-    # Most ids are strings, and there are many of them.
-    history = tuple([item if type(item) is str else _name(item) for item in asked.history or ()])
-    return Request(user, history, asked.k, _filter(asked.filter))
+    return Request(user, _names(asked.history or ()), asked.k, _filter(asked.filter))
 
 
 def schemas() -> dict[str, Any]:
@@ -157,12 +155,17 @@ def schemas() -> dict[str, Any]:
 def _filter(given: FilterBody | None) -> Filter | None:
     if given is None:
         return None
-    categories = None if given.categories is None else tuple(given.categories)
-    return Filter(categories, _names(given.allow), _names(given.deny))
+    categories, allow, deny = given.categories, given.allow, given.deny
+    return Filter(
+        categories=None if categories is None else tuple(categories),
+        allow=None if allow is None else _names(allow),
+        deny=None if deny is None else _names(deny),
+    )
 
 
-def _names(values: list[Id] | None) -> tuple[str, ...] | None:
-    return None if values is None else tuple(_name(value) for value in values)
+def _names(values: Sequence[Id]) -> tuple[str, ...]:
+    # Most are strings already, and there are many of them.
+    return tuple(values) if set(map(type, values)) <= {str} else tuple(map(_name, values))  # type: ignore[arg-type]
 
 
 def _inline(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import bento_size, growth, runs, servers, serving, serving_table, soak
 from benchmarks.load import Load
-from benchmarks.servers import CONSTANT, LIMIT, SAVEDMODEL, STARLETTE, TENSORFLOW, TYPED, Endpoint
+from benchmarks.servers import BARE, CONSTANT, LIMIT, NOTHING, SAVEDMODEL, STARLETTE, TENSORFLOW, TYPED, Endpoint
 from benchmarks.serving import ANSWER, Turn, protocol
 from benchmarks.traffic import Target
 from dataset.query import ask
@@ -60,6 +60,13 @@ def test_starlette_sends_the_very_bytes_and_knows_its_worker(answer: Path, tmp_p
         assert running.resident_bytes() > 10e6
     with pytest.raises(FileNotFoundError):
         runs.resident_bytes(running.pid)
+
+
+def test_bentoml_with_nothing_behind_it_sends_the_very_bytes(answer: Path, tmp_path: Path) -> None:
+    endpoint = Endpoint(BARE, NOTHING, environment={ANSWER: str(answer)})
+    with servers.started(endpoint, tmp_path / "home", BODY) as running:
+        assert asked(running.url, b"no json" * 50_000) == (200, answer.read_bytes())
+        assert len(running.workers) == 1
 
 
 def test_the_typed_service_sends_the_same_answer_and_checks_types(answer: Path, tmp_path: Path) -> None:
