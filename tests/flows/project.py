@@ -7,13 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import yaml
 
-import params
-from tests.shop import settings, shop, write
+from tests.shop import shop, write
+from tests.small import MODELS, ROOT, small
 
-ROOT = Path(__file__).parents[2]
 FOLDERS = (
     *("dataset", "evaluation", "flows", "models", "monitoring"),
     *("promotion", "scoring", "serving", "tasks", "tuning"),
@@ -28,21 +26,13 @@ FILES = (
     ".dvcignore",
     ".dvc/config",
 )
-SMALL: dict[str, dict[str, Any]] = {
-    "train": {"epochs": 2},
-    "blend": {"parts": ["two-tower", "item-knn"], "switch": ["item-knn", "popularity"]},
-    "rank": {"candidates": 40, "epochs": 2},
+SMALLER: dict[str, dict[str, Any]] = {
     "compress": {
-        "fine_tune_epochs": 1,
         "contestants": {"untrained": ["float32", "tied-8"], "control": ["float32"], "pruned": ["tied-8"]},
     },
-    "evaluate": {"bootstrap_samples": 50, "baselines": ["popularity", "item-knn"]},
-    "promote": {"bootstrap_samples": 50, "min_queries": 50, "min_users": 5, "latency_queries": 40},
     "replay": {"queries": 60},
     "monitor": {"min_rows": 20},
 }
-MODELS = ["two-tower", "item-knn", "popularity"]
-TWO_TOWER = {"embedding_dim": 32, "hidden_units": [32], "batch_size": 64}  # smaller, int8 saves nothing
 STAGES = [
     *("ingest", "prepare", "split", "featurize"),
     *(f"{stage}@{model}" for stage in ("train", "compress", "index") for model in MODELS),
@@ -68,12 +58,7 @@ def make(folder: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
     write(folder / "data" / "inbox", shop(seed=SEED, customers=200, products=120, orders=6000), suffix=".csv")
-    whole: dict[str, Any] = msgspec.to_builtins(settings(params.load(ROOT / "params.yaml")), enc_hook=str)
-    whole["models"] = MODELS
-    whole["train"]["models"]["two-tower"] |= TWO_TOWER
-    (folder / "params.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
-    for section, values in SMALL.items():
-        change(folder, section, **values)
+    (folder / "params.yaml").write_text(yaml.safe_dump(small(SMALLER), sort_keys=False))
     (folder / "dvc.lock").unlink(missing_ok=True)
     commit(folder, "small project")
     return folder

@@ -13,6 +13,7 @@ import digest
 from flows import reproduce
 from tests.flows import project
 from tests.flows.conftest import Done
+from tests.small import MODELS
 
 ORDERS = Path("data/inbox/orders-2.csv")
 ONE_STAGE = """
@@ -92,7 +93,7 @@ def test_nothing_to_do_means_nothing_done(copy: Path) -> None:
 
 def test_one_value_runs_the_stages_that_read_it_and_no_other(copy: Path) -> None:
     project.commit(copy, "first run")
-    compressed = {f"compress@{model}" for model in project.MODELS}
+    compressed = {f"compress@{model}" for model in MODELS}
     project.change(copy, "evaluate", bootstrap_samples=60)
     assert _changed(copy) == {*compressed, "blend", "rank", "evaluate"}
     project.change(copy, "promote", min_users=6)
@@ -103,7 +104,7 @@ def test_one_value_runs_the_stages_that_read_it_and_no_other(copy: Path) -> None
 def test_code_runs_the_stage_that_imports_it_and_no_other(copy: Path) -> None:
     with (copy / "evaluation" / "plots.py").open("a") as file:
         file.write("\n")
-    assert _changed(copy) == {*(f"compress@{model}" for model in project.MODELS), "blend", "rank", "evaluate"}
+    assert _changed(copy) == {*(f"compress@{model}" for model in MODELS), "blend", "rank", "evaluate"}
 
 
 def test_metrics_and_plots_are_shown_and_compared(copy: Path) -> None:
@@ -129,7 +130,7 @@ def test_metrics_and_plots_are_shown_and_compared(copy: Path) -> None:
 def test_an_experiment_changes_one_value_for_one_run(copy: Path) -> None:
     project.commit(copy, "first run")
     said = project.dvc(copy, "exp", "run", "--name", "short", "-S", "train.epochs=1", "train")
-    trained = [f"train@{model}" for model in project.MODELS]
+    trained = [f"train@{model}" for model in MODELS]
     assert (sorted(_ran(said)), _skipped(said)) == (sorted(trained), project.STAGES[:4])
     assert yaml.safe_load((copy / "params.yaml").read_text())["train"]["epochs"] == 1
     table = list(csv.DictReader(io.StringIO(project.dvc(copy, "exp", "show", "--csv"))))

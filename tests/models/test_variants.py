@@ -4,22 +4,7 @@ import pytest
 
 import durable
 from models.variants import CONTROL, PARENT, Variant, Variants, choose
-
-
-def variant(name: str, gzip_bytes: int, *, within: bool = True, trained_on: bool = False) -> Variant:
-    return Variant(
-        name=name,
-        trained_on=trained_on,
-        sparsity=0.0,
-        size_bytes=gzip_bytes,
-        gzip_bytes=gzip_bytes,
-        validation_ndcg_at_10=0.1,
-        top_10_overlap=1.0,
-        change=0.0,
-        change_low=0.0,
-        change_high=0.0,
-        within_margin=within,
-    )
+from tests.small import variant
 
 
 @pytest.mark.parametrize(

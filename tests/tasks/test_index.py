@@ -15,7 +15,7 @@ import durable
 import params
 from dataset.world import World
 from evaluation.protocol import rank
-from models.variants import PARENT, Variant, Variants
+from models.variants import PARENT, Variants
 from params import Params
 from scoring import folder as form_folder
 from scoring import index_folder
@@ -32,6 +32,7 @@ from tasks.assemble import assemble
 from tasks.index import RecallError
 from tasks.steps import ModelError, run
 from tests.shop import shop
+from tests.small import variant
 from tests.tasks.test_data_stages import stages
 
 PROGRAM = """
@@ -70,12 +71,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Params:
         form_folder.write(
             variants / "final" / PARENT, form, model=name, name=PARENT, items=items, freeze=world.final.freeze
         )
-        durable.write_json(variants / "variants.json", Variants(name, PARENT, 1, [_variant()]))
+        durable.write_json(variants / "variants.json", Variants(name, PARENT, 1, [variant(PARENT)]))
     return chosen
-
-
-def _variant() -> Variant:
-    return Variant(PARENT, False, 0.0, 1, 1, 0.5, 1.0, 0.0, 0.0, 0.0, True)
 
 
 def changed(done: Params, folder: Path, **changes: Any) -> Params:

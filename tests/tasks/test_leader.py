@@ -1,26 +1,16 @@
 """Who challenges: the best on validation, and a second stage only where it gains on the model it stands upon."""
 
+import msgspec
 import pytest
 
-from models.variants import Upon, Variant, Variants
+from models.variants import PARENT, Upon, Variants
 from tasks.evaluate import leader
+from tests.small import variant
 
 
 def outcome(name: str, ndcg: float, upon: Upon | None = None) -> Variants:
-    variant = Variant(
-        name="float32",
-        trained_on=False,
-        sparsity=0.0,
-        size_bytes=1,
-        gzip_bytes=1,
-        validation_ndcg_at_10=ndcg,
-        top_10_overlap=1.0,
-        change=0.0,
-        change_low=0.0,
-        change_high=0.0,
-        within_margin=True,
-    )
-    return Variants(name, "float32", 1, [variant], upon)
+    found = msgspec.structs.replace(variant(PARENT), validation_ndcg_at_10=ndcg)
+    return Variants(name, PARENT, 1, [found], upon)
 
 
 def upon(model: str, low: float, high: float = 0.2) -> Upon:

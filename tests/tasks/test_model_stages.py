@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 import digest
-import params
 from dataset.vocabulary import OOV
 from dataset.world import World
 from evaluation.metrics import accuracy
@@ -25,27 +24,11 @@ from promotion.registry import Registry
 from scoring import folder as form_folder
 from tasks.evaluate import subject
 from tasks.steps import PER_MODEL
-from tests.shop import settings, shop, write
+from tests.shop import shop, write
+from tests.small import MODELS, ROOT, TWO_TOWER, small
 
-ROOT = Path(__file__).parents[2]
-MODELS = ["two-tower", "item-knn", "popularity"]
-TWO_TOWER: dict[str, Any] = {"embedding_dim": 32, "hidden_units": [32], "batch_size": 64}
-SMALL: dict[str, dict[str, Any]] = {
-    "train": {"epochs": 2},
-    "blend": {"parts": ["two-tower", "item-knn"], "switch": ["item-knn", "popularity"]},
-    "rank": {"candidates": 40, "epochs": 2},
-    "compress": {"fine_tune_epochs": 1},
-    "evaluate": {"bootstrap_samples": 50, "baselines": ["popularity", "item-knn"]},
-    "promote": {
-        "bootstrap_samples": 50,
-        "min_queries": 50,
-        "min_users": 5,
-        "latency_queries": 40,
-        "min_gain": -1.0,
-        "max_compression_loss": 1.0,
-        "max_coverage_drop": 1.0,
-        "max_slice_drop": 1.0,
-    },
+EASY: dict[str, dict[str, Any]] = {
+    "promote": {"min_gain": -1.0, "max_compression_loss": 1.0, "max_coverage_drop": 1.0, "max_slice_drop": 1.0}
 }
 """Two epochs make no good model; these margins let it through, so that there is a champion to meet."""
 ALONE: dict[str, Any] = {"contestants": {"untrained": [PARENT]}}
@@ -54,10 +37,10 @@ ALONE: dict[str, Any] = {"contestants": {"untrained": [PARENT]}}
 
 def project(folder: Path, **changes: dict[str, Any]) -> Path:
     """A folder with params.yaml; whatever runs in it uses this repository's code."""
-    whole: dict[str, Any] = msgspec.to_builtins(settings(params.load(ROOT / "params.yaml")), enc_hook=str)
-    whole["models"] = MODELS
-    whole["train"]["models"]["two-tower"] |= TWO_TOWER | changes.pop("two-tower", {})
-    for section, values in [*SMALL.items(), *changes.items()]:
+    two_tower = changes.pop("two-tower", {})
+    whole = small(EASY)
+    whole["train"]["models"]["two-tower"] |= two_tower
+    for section, values in changes.items():
         whole[section] |= values
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(whole))
