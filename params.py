@@ -335,7 +335,7 @@ class Compress(Section, frozen=True):
     fine_tune_epochs: Count
     fine_tune_learning_rate: Positive
     max_ndcg_loss: NonNegative
-    min_saving: float
+    min_saving: Rate
 
     def __post_init__(self) -> None:
         """The float model and the control are what the others are measured against."""

@@ -1,7 +1,8 @@
 """What is known of the variants of a float model, and the rule that picks one. No TensorFlow.
 
 A model's variants folder holds variants.json, `final/<variant>/` for each variant, and `selection/<chosen>/`: the
-chosen one as it was before validation, for whatever is still to be chosen on validation.
+chosen one as it was before validation, for whatever is still to be chosen on validation. What the rule went by is in
+validation.npz, see `tasks.validated`.
 """
 
 from pathlib import Path

@@ -10,6 +10,7 @@ import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import durable
 import params
@@ -17,10 +18,13 @@ from dataset.world import Fold, World
 from evaluation import lists
 from evaluation.measure import Exam
 from evaluation.metrics import Values
-from evaluation.significance import Bootstrap, Interval
+from evaluation.significance import Bootstrap
 from models.variants import CONTROL, PARENT, NotCompressedError, Upon, Variant, Variants, choose
 from scoring import folder as form_folder
 from scoring.forms import Form
+from tasks.validated import Validated
+
+NDCG: Final = "ndcg_at_10"
 
 
 @dataclass(frozen=True)
@@ -47,20 +51,6 @@ class First:
 
     model: str
     form: Form
-
-
-@dataclass(frozen=True)
-class _Quality:
-    """NDCG@10 on validation."""
-
-    values: Values
-    """[n] of each query."""
-    overlap: float
-    """Share of the float model's ten best that are among its own."""
-    change: Interval
-    """Relative to the float model."""
-    worst_low: float
-    """The lower one of its lower bounds against the float model and, for what was trained on, the control."""
 
 
 def hold(
@@ -93,10 +83,13 @@ def hold(
     """
     candidates = entries(world.selection)
     exam, bootstrap = _exam(world, settings), Bootstrap(settings.bootstrap_samples, settings.confidence, seed)
-    quality = _validate(candidates, exam, bootstrap)
+    validated, overlaps = _validate(candidates, exam)
     final = entries(world.final)
     _write(folder / "final", final, model, world.final, len(world.items))
-    measured = [_measured(folder / "final" / entry.name, entry, quality, rules.max_ndcg_loss) for entry in final]
+    measured = [
+        _variant(entry, folder / "final" / entry.name, validated, overlaps, bootstrap, rules.max_ndcg_loss)
+        for entry in final
+    ]
     sizes = {variant.name: variant for variant in measured}
     _refuse_no_ops(final, sizes)
     winner = choose(measured, min_saving=rules.min_saving)
@@ -107,8 +100,9 @@ def hold(
         chosen=winner,
         savedmodel_bytes=uncompressed_bytes() if uncompressed_bytes else sizes[PARENT].size_bytes,
         measured=measured,
-        upon=_upon(upon, quality[winner].values, exam, bootstrap) if upon else None,
+        upon=_upon(upon, validated.values[winner], exam, bootstrap) if upon else None,
     )
+    validated.write(folder)
     durable.write_json(folder / "variants.json", outcome)
     return outcome
 
@@ -134,21 +128,15 @@ def _exam(world: World, settings: params.Evaluate) -> Exam:
 
 
 def _ndcg(exam: Exam, form: Form) -> Values:
-    return exam.per_query(exam.take(form))["ndcg_at_10"]
+    return exam.per_query(exam.take(form))[NDCG]
 
 
-def _validate(candidates: list[Entry], exam: Exam, bootstrap: Bootstrap) -> dict[str, _Quality]:
-    """Variant -> what it is worth on validation."""
+def _validate(candidates: list[Entry], exam: Exam) -> tuple[Validated, dict[str, float]]:
+    """What each variant is worth, and the share of the float model's ten best that are among its own."""
     rankings = {entry.name: exam.take(entry.form) for entry in candidates}
-    values = {name: exam.per_query(ranking)["ndcg_at_10"] for name, ranking in rankings.items()}
-    found = {}
-    for entry in candidates:
-        references = (PARENT, CONTROL) if entry.trained_on else (PARENT,)
-        changes = [bootstrap.relative(values[entry.name], values[name], exam.queries.user) for name in references]
-        worst = min(interval.low for interval in changes)
-        overlap = lists.overlap(rankings[entry.name].lists, rankings[PARENT].lists)
-        found[entry.name] = _Quality(values[entry.name], overlap, changes[0], worst)
-    return found
+    values = {name: exam.per_query(ranking)[NDCG] for name, ranking in rankings.items()}
+    overlaps = {name: lists.overlap(ranking.lists, rankings[PARENT].lists) for name, ranking in rankings.items()}
+    return Validated(exam.queries.user, values), overlaps
 
 
 def _upon(first: First, ours: Values, exam: Exam, bootstrap: Bootstrap) -> Upon:
@@ -157,10 +145,18 @@ def _upon(first: First, ours: Values, exam: Exam, bootstrap: Bootstrap) -> Upon:
     return Upon(first.model, len(ours), change.value, change.low, change.high)
 
 
-def _measured(folder: Path, entry: Entry, quality: dict[str, _Quality], margin: float) -> Variant:
+def _variant(
+    entry: Entry,
+    folder: Path,
+    validated: Validated,
+    overlaps: dict[str, float],
+    bootstrap: Bootstrap,
+    margin: float,
+) -> Variant:
+    """What is known of an entry: its bytes as it would be served, its worth as it was before validation."""
     paths = [path for path in sorted(folder.iterdir()) if path.name != form_folder.MANIFEST]
     data = [path.read_bytes() for path in paths]
-    found = quality[entry.name]
+    change = validated.change(entry.name, bootstrap)
     return Variant(
         name=entry.name,
         trained_on=entry.trained_on,
@@ -169,12 +165,12 @@ def _measured(folder: Path, entry: Entry, quality: dict[str, _Quality], margin: 
         sparsity=entry.sparsity,
         size_bytes=sum(map(len, data)),
         gzip_bytes=len(gzip.compress(b"".join(data), 9, mtime=0)),
-        validation_ndcg_at_10=float(found.values.mean()),
-        top_10_overlap=found.overlap,
-        change=found.change.value,
-        change_low=found.change.low,
-        change_high=found.change.high,
-        within_margin=found.worst_low >= -margin,
+        validation_ndcg_at_10=float(validated.values[entry.name].mean()),
+        top_10_overlap=overlaps[entry.name],
+        change=change.value,
+        change_low=change.low,
+        change_high=change.high,
+        within_margin=validated.worst_low(entry.name, bootstrap, trained_on=entry.trained_on) >= -margin,
     )
 
 

@@ -18,7 +18,18 @@ GRAPH: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(
 WRITTEN: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES = list(GRAPH)
 OURS = ("dataset", "evaluation", "flows", "models", "monitoring", "promotion", "scoring", "serving", "tasks", "tuning")
-NOT_STEPS = {"__main__", "assemble", "fitting", "monitor", "replay", "steps", "timing", "tournament", "tune"}
+NOT_STEPS = {
+    "__main__",
+    "assemble",
+    "fitting",
+    "monitor",
+    "replay",
+    "steps",
+    "timing",
+    "tournament",
+    "validated",
+    "tune",
+}
 """Modules of tasks/ that are no step of `python -m tasks`."""
 
 
