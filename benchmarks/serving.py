@@ -1,4 +1,4 @@
-"""Throughput and latency of the endpoint: `python -m benchmarks.serving`; about 10 minutes, `--quick` 2.
+"""Throughput and latency of the endpoint: `python -m benchmarks.serving`; about 20 minutes, `--quick` 2.
 
 In turns, one server at a time, each on a free port of loopback and asked by a process of its own:
 
@@ -65,7 +65,7 @@ class Plan:
     """That a worker of Podium has answered when its memory is read at the end."""
 
 
-FULL: Final = Plan(rounds=3, warm_up=1.0, seconds=5.0, requests=100_000)
+FULL: Final = Plan(rounds=5, warm_up=1.0, seconds=5.0, requests=100_000)
 QUICK: Final = Plan(rounds=1, warm_up=0.5, seconds=1.5, requests=2_000)
 
 

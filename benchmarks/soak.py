@@ -176,11 +176,11 @@ def draw(found: Soak, path: Path) -> None:
     figure, (upper, lower) = pyplot.subplots(2, 1, figsize=(10, 5), sharex=True)
     upper.plot(there, p99, color="#1b6ca8", linewidth=0.8)
     upper.set_ylabel("p99 of a second, ms")
-    upper.set_ylim(bottom=0)
     lower.plot(found.memory[0], found.memory[1] / 1e6, color="#c26a3d")
     lower.set_ylabel("resident memory, MB")
     lower.set_xlabel("seconds")
     for axes in (upper, lower):
+        axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, dpi=110, metadata={"Software": None})
