@@ -54,7 +54,7 @@ def tables(results: list[Result]) -> list[str]:
         ("The variants that the rule chose on validation, one value for each seed:", _variants(ours)),
         ("MovieLens-1M:", _quality(papers, PAPER_COLUMNS)),
     ]
-    return [f"{caption}\n\n{table}" if caption else table for caption, lines in parts if (table := "\n".join(lines))]
+    return ["\n\n".join(filter(None, (caption, "\n".join(lines)))) for caption, lines in parts]
 
 
 def _quality(results: list[Result], columns: Sequence[str]) -> list[str]:
@@ -74,12 +74,12 @@ def _differences(results: list[Result]) -> list[str]:
     found: dict[str, dict[str, Result]] = {}
     for result in results:
         metric, minus, other = result.metric.partition(" - ")
-        if minus and metric == COLUMNS[0] and "seed" not in other:
+        if minus and metric == COLUMNS[0] and ", seed " not in other:
             found.setdefault(result.subject.removeprefix(PREFIX), {})[other] = result
     # Whoever gains most on the same opponent is best; the opponents follow by how little is gained on them.
     rows = sorted(found, key=lambda name: -max(one.value for one in found[name].values()))
-    others = {other: one.value for row in rows[:1] for other, one in found[row].items()}
-    columns = [*rows[:1], *sorted(others, key=others.__getitem__)]
+    others = found[rows[0]] if rows else {}
+    columns = [*rows[:1], *sorted(others, key=lambda other: others[other].value)]
     lines = _head("", *columns)
     for row in rows:
         cells = [found[row].get(column) for column in columns]

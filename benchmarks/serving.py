@@ -1,4 +1,4 @@
-"""Throughput and latency of the endpoint: `python -m benchmarks.serving`; about 20 minutes, `--quick` 2.
+"""Throughput and latency of the endpoint: `python -m benchmarks.serving`; about 15 minutes, `--quick` 2.
 
 In turns, one server at a time, each on a free port of loopback and asked by a process of its own:
 

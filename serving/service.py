@@ -32,7 +32,7 @@ _handler = Handler(max_body_bytes=_settings.max_body_bytes, largest_batch=_setti
     name="podium",
     workers=_settings.workers,
     traffic={"timeout": _settings.timeout_seconds},
-    metrics={"enabled": False},  # the same series, at a fifth of the cost: see serving.traffic
+    metrics={"enabled": False},  # the same series, counted for less: see serving.traffic
     # BentoML's access log decodes the type as UTF-8, so that one wrong byte in it would break the connection.
     logging={"access": {"enabled": _settings.access_log, "request_content_type": False}},
     tracing={} if _settings.telemetry else {"excluded_urls": [PATH]},

@@ -1,8 +1,8 @@
 """How many recommendations were asked for, how they ended and how long they took; and never too many at a time.
 
 The series are BentoML's own, name by name and label by label. Its middleware looks up five of them by their labels at
-every request, and the Prometheus client asks the system at every change which process this is: together a fifth of an
-answer's time. Here a series is looked up when it counts for the first time, and the process is asked once.
+every request, and the Prometheus client asks the system at every change which process this is: a good part of so short
+an answer's time. Here a series is looked up when it counts for the first time, and the process is asked once.
 """
 
 import asyncio

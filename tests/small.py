@@ -1,4 +1,4 @@
-"""Settings for the shop that train in seconds, and a variant of which little matters."""
+"""Settings for the shop that train in seconds."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 import params
-from models.variants import Variant
 from tests.shop import settings
 
 ROOT = Path(__file__).parents[1]
@@ -32,20 +31,3 @@ def small(changes: dict[str, dict[str, Any]]) -> dict[str, Any]:
         assert set(values) <= set(whole[section])
         whole[section] |= values
     return whole
-
-
-def variant(name: str, size: int = 1, *, within: bool = True, trained_on: bool = False) -> Variant:
-    """One that is as good as its float model."""
-    return Variant(
-        name=name,
-        trained_on=trained_on,
-        sparsity=0.0,
-        size_bytes=size,
-        gzip_bytes=size,
-        validation_ndcg_at_10=0.1,
-        top_10_overlap=1.0,
-        change=0.0,
-        change_low=0.0,
-        change_high=0.0,
-        within_margin=within,
-    )

@@ -27,8 +27,8 @@ NOT_STEPS = {
     "steps",
     "timing",
     "tournament",
-    "validated",
     "tune",
+    "validated",
 }
 """Modules of tasks/ that are no step of `python -m tasks`."""
 

@@ -4,7 +4,7 @@ import pytest
 
 import durable
 from models.variants import CONTROL, PARENT, Variant, Variants, choose
-from tests.small import variant
+from tests.variants import variant
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ from tasks.assemble import assemble
 from tasks.index import RecallError
 from tasks.steps import ModelError, run
 from tests.shop import shop
-from tests.small import variant
 from tests.tasks.test_data_stages import stages
+from tests.variants import variant
 
 PROGRAM = """
 import sys

@@ -5,7 +5,7 @@ import pytest
 
 from models.variants import PARENT, Upon, Variants
 from tasks.evaluate import leader
-from tests.small import variant
+from tests.variants import variant
 
 
 def outcome(name: str, ndcg: float, upon: Upon | None = None) -> Variants:
