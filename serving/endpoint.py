@@ -7,6 +7,7 @@ passes through pydantic.
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from serving import messages
 from serving.handler import JSON, PATH, Handler
@@ -25,9 +26,10 @@ def application(handler: Handler) -> FastAPI:
         response.raw_headers = reply.headers
         return response
 
-    def metrics() -> Response:
+    async def metrics() -> Response:
         """Counts and durations of recommendations, of all workers."""
-        body, kind = handler.traffic.exposition()
+        handler.traffic.tell()
+        body, kind = await run_in_threadpool(handler.traffic.exposition)
         return Response(body, media_type=kind)
 
     app = FastAPI(title="Podium", openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)

@@ -45,25 +45,32 @@ async def waits() -> Ended:
 
 def test_replies_are_counted_by_how_they_ended(traffic: Traffic, registry: CollectorRegistry) -> None:
     assert (total(registry, 200), total(registry, 500), total(registry, 422)) == (0, 0, None)
-    for status in (200, 422, 200):
-        assert asyncio.run(traffic.counted(ends(status))).status == status
-    with pytest.raises(RuntimeError, match="of ours"):
-        asyncio.run(traffic.counted(fails()))
-    assert traffic.refused(Ended(429)) == Ended(429)
+
+    async def some() -> None:
+        for status in (200, 422, 200):
+            assert (await traffic.counted(ends(status))).status == status
+        with pytest.raises(RuntimeError, match="of ours"):
+            await traffic.counted(fails())
+        assert traffic.refused(Ended(429)) == Ended(429)
+        traffic.tell()
+
+    asyncio.run(some())
     assert [total(registry, status) for status in (200, 422, 500, 429)] == [2, 1, 1, 1]
 
 
 def test_what_is_called_off_took_too_long(traffic: Traffic, registry: CollectorRegistry) -> None:
     async def called_off() -> None:
-        await asyncio.wait_for(traffic.counted(waits()), 0.01)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(traffic.counted(waits()), 0.01)
+        traffic.tell()
 
-    with pytest.raises(asyncio.TimeoutError):
-        asyncio.run(called_off())
+    asyncio.run(called_off())
     assert (total(registry, 504), total(registry, 500), traffic.full) == (1, 0, False)
 
 
 def test_there_are_never_more_at_a_time_than_the_limit(traffic: Traffic, registry: CollectorRegistry) -> None:
     def in_progress() -> float | None:
+        traffic.tell()
         labels = {"endpoint": "/recommend", "service_name": "podium", "service_version": "v1", "runner_name": "podium"}
         return registry.get_sample_value("bentoml_service_request_in_progress", labels)
 
@@ -76,13 +83,28 @@ def test_there_are_never_more_at_a_time_than_the_limit(traffic: Traffic, registr
         assert (traffic.full, in_progress()) == (False, 1)
         running[1].cancel()
         await asyncio.wait(running)
+        assert in_progress() == 0
 
     asyncio.run(two())
-    assert in_progress() == 0
+
+
+def test_the_series_soon_know_by_themselves(traffic: Traffic, registry: CollectorRegistry) -> None:
+    async def one_and_another() -> None:
+        for count in (1, 2):
+            await traffic.counted(ends(200))
+            async with asyncio.timeout(30):
+                while total(registry, 200) != count:
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(one_and_another())
 
 
 def test_the_text_has_the_series(traffic: Traffic) -> None:
-    asyncio.run(traffic.counted(ends(200)))
+    async def one() -> None:
+        await traffic.counted(ends(200))
+        traffic.tell()
+
+    asyncio.run(one())
     body, kind = traffic.exposition()
     assert kind.startswith("text/plain")
     assert any(
