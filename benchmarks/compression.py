@@ -4,8 +4,9 @@ Trains the sequence model once a seed, holds all contestants of benchmarks/exper
 the stage `compress` does, and measures each in the form in which it would be served: quality on the test with its
 paired interval against the float model, what its lists have in common with the float model's, bytes, and in a process
 of its own the time to load it, resident memory, latency of 1 and of 64 queries, and CPU seconds for 1,000 queries.
-What training took is that of both fits. Writes docs/results/compression.csv and .md, and a picture of each data set's
-first seed.
+What training took is that of both fits. Of several seeds the means stand beside, and what the rule chooses by them: the
+same rule as the stage's, by each validation query's mean over the seeds. Writes docs/results/compression.csv and .md,
+and a picture of each data set's first seed.
 
 MovieLens-100K needs the stages before training (`dvc repro featurize`). MovieLens-1M takes the float models that
 `python -m benchmarks.movielens_1m FOLDER` has trained, of its first seed, and the contestants of that experiment. Runs
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 from tqdm import tqdm
 
@@ -32,13 +34,14 @@ from dataset.world import World
 from evaluation import lists
 from evaluation.metrics import Values
 from evaluation.significance import Bootstrap, Interval
-from models.variants import CONTROL, PARENT, Variant, Variants
+from models.variants import CONTROL, PARENT, Variant, Variants, choose
 from scoring import folder as form_folder
 from tasks.evaluate import examination
+from tasks.validated import Validated
 
 EXPERIMENT: Final = Path("benchmarks/experiments/compression.yaml")
 MODEL: Final = movielens_1m.MODEL
-WINNER: Final = "the chosen one"
+EACH: Final = "each seed's own choice"
 FILE: Final = FOLDER / "compression.csv"
 PICTURES: Final = {"movielens-100k": "compression", "movielens-1m": "compression-1m"}
 
@@ -50,7 +53,7 @@ class Held:
     seed: int
     outcome: Variants
     folder: Path
-    """Of the contestants, as they would be served."""
+    """Of the model's variants."""
     seconds: dict[str, float]
     """Contestant -> what its training took."""
 
@@ -133,19 +136,36 @@ def results(held: Sequence[Held], settings: params.Params, labels: tuple[str, st
                 yield row(subject, metric, Interval(value, value, value), unit)
     if len(held) == 1:
         return
-    winners = [one.outcome.winner for one in held]
+    winner, own = chosen(held, settings.compress, bootstrap), [one.outcome.winner for one in held]
     together = {name: np.mean([values[name] for values in found], axis=0) for name in found[0]}
-    together[WINNER] = np.mean([values[won.name] for values, won in zip(found, winners, strict=True)], axis=0)
+    together[EACH] = np.mean([values[won.name] for values, won in zip(found, own, strict=True)], axis=0)
     for name in together:
-        alike = winners if name == WINNER else [one.variant(name) for one in held]
+        alike = own if name == EACH else [one.variant(name) for one in held]
         subject = f"{PREFIX}{name}, {SEEDS}"
         trained_on = any(variant.trained_on for variant in alike) and name != CONTROL
         yield from quality(subject, name, together, trained_on=trained_on)
         times = [one.outcome.savedmodel_bytes / variant.size_bytes for one, variant in zip(held, alike, strict=True)]
         yield row(subject, TIMES, span(times), "ratio")
-        yield row(
-            subject, "chosen", span([float(one is won) for one, won in zip(alike, winners, strict=True)]), "share"
+        yield row(subject, "chosen by a seed", span([float(one is won) for one, won in zip(alike, own, strict=True)]))
+        yield row(subject, "chosen", span([float(name == winner)]))
+
+
+def chosen(held: Sequence[Held], rules: params.Compress, bootstrap: Bootstrap) -> str:
+    """What the rule chooses by the seeds together: quality of each validation query and bytes are their means."""
+    each = [Validated.read(one.folder) for one in held]
+    names = [variant.name for variant in held[0].outcome.measured]
+    mean = Validated(each[0].user, {name: np.mean([one.values[name] for one in each], axis=0) for name in names})
+
+    def alike(name: str) -> Variant:
+        variants = [one.variant(name) for one in held]
+        worst = mean.worst_low(name, bootstrap, trained_on=variants[0].trained_on)
+        return msgspec.structs.replace(
+            variants[0],
+            gzip_bytes=round(float(np.mean([variant.gzip_bytes for variant in variants]))),
+            within_margin=worst >= -rules.max_ndcg_loss,
         )
+
+    return choose([alike(name) for name in names], min_saving=rules.min_saving)
 
 
 def _measured(
@@ -153,7 +173,7 @@ def _measured(
 ) -> tuple[dict[str, Values], dict[str, list[tuple[str, float, str]]]]:
     """By contestant: NDCG@10 of each test query, and (metric, value, unit) of all that has no interval."""
     exam, outcome = examination(world, settings.evaluate), held.outcome
-    folders = {one.name: held.folder / one.name for one in outcome.measured}
+    folders = {one.name: held.folder / "final" / one.name for one in outcome.measured}
     rankings = {name: exam.take(form_folder.read(folder)[1]) for name, folder in folders.items()}
     figures = {
         one.name: [
@@ -176,7 +196,7 @@ def _measured(
 def _held(run: Path, seed: int) -> Held:
     folder = run / "variants" / MODEL
     seconds = runs.summary(run, "compress", MODEL)["training_seconds"]
-    return Held(seed, Variants.read(folder), folder / "final", seconds)
+    return Held(seed, Variants.read(folder), folder, seconds)
 
 
 if __name__ == "__main__":

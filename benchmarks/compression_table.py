@@ -91,7 +91,7 @@ def _table(of: Contestants) -> str:
     lines = [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
     for name, one in sorted(of.items(), key=lambda found: found[1]["bytes"].value):
         change, control = one[CHANGE], one.get(FROM_CONTROL)
-        cells = [f"**{name}** (chosen)" if one["chosen"].value else name, f"{one['bytes'].value:,.0f}"]
+        cells = [_named(name, one), f"{one['bytes'].value:,.0f}"]
         cells += [f"{one[TIMES].value:.2f}", f"{one[PRIMARY].value:.4f}", f"{change.value:+.2%}", _range(change)]
         cells += [f"{control.value:+.2%} ({_range(control)})" if control else ""]
         cells += [f"{one['top-10 overlap with float'].value:.3f}", _seconds(one), f"{one['load'].value:.0f}"]
@@ -103,14 +103,19 @@ def _table(of: Contestants) -> str:
 
 
 def _summary(of: Contestants) -> str:
-    heads = ["contestant", "times smaller", "change from float", "95% interval", "from control", "chosen by"]
+    heads = ["contestant", "times smaller", "change from float", "95% interval", "from control", "chosen by a seed"]
     lines = [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
     for name, one in sorted(of.items(), key=lambda found: -found[1][TIMES].value):
         change, control = one[CHANGE], one.get(FROM_CONTROL)
-        cells = [name, f"{one[TIMES].value:.2f}", f"{change.value:+.2%}", _range(change)]
-        cells += [f"{control.value:+.2%} ({_range(control)})" if control else "", f"{one['chosen'].value:.0%}"]
+        cells = [_named(name, one), f"{one[TIMES].value:.2f}", f"{change.value:+.2%}", _range(change)]
+        cells += [f"{control.value:+.2%} ({_range(control)})" if control else ""]
+        cells += [f"{one['chosen by a seed'].value:.0%}"]
         lines.append(_line(cells))
     return "\n".join(lines) + "\n"
+
+
+def _named(name: str, one: Mapping[str, Result]) -> str:
+    return f"**{name}** (chosen)" if one["chosen"].value else name
 
 
 def _range(one: Result) -> str:
