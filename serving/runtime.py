@@ -42,7 +42,8 @@ class Runtime:
         self._form = servable.form
         self._nearest = servable.nearest
         self._catalogue = servable.catalogue
-        self._never = ~servable.catalogue
+        # The lesser of it and a score leaves a candidate's score alone: a fraction of what a choice by a mask takes.
+        self._most: Floats = np.where(servable.catalogue, -LOWEST, LOWEST)
 
     def recommend(self, queries: Queries, k: int, allowed: Sequence[Mask | None] = ()) -> Recommended:
         """The best items of the catalogue that are not in a query's history.
@@ -55,8 +56,8 @@ class Runtime:
         if self._nearest is not None and isinstance(self._form, Tower | Tied):
             return self._searched(self._nearest, self._form, queries, k, allowed)
         found = self._form.scores(queries)
-        # A copy: some forms give the same numbers to everybody.
-        scores = np.where(self._never, LOWEST, found)
+        # A copy: some forms give the same numbers to everybody. Of NaN and the most a score may be, the latter.
+        scores: Floats = np.fmin(found, self._most)
         scores[queries.seen()] = LOWEST
         for row, mask in enumerate(allowed):
             if mask is not None:
