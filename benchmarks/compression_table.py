@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmarks.markdown import head, line
 from benchmarks.results import Result
 from evaluation import pareto
 from evaluation.pareto import Point, Words
@@ -38,6 +39,18 @@ def markdown(found: Sequence[Result]) -> str:
             parts.append(f"## {title}, {SEEDS}\n\n{_summary(of_seed(ours, SEEDS))}")
         parts += [f"## {title}, {seed}\n\n{_table(of_seed(ours, seed))}" for seed in seeds if seed != SEEDS]
     return "\n".join(parts)
+
+
+def best(found: Sequence[Result]) -> str:
+    """By data set, what the seeds come to of those contestants that no other is both smaller and better than."""
+    parts = []
+    for dataset in dict.fromkeys(one.dataset for one in found):
+        of = of_seed([one for one in found if one.dataset == dataset], SEEDS)
+        if of:
+            ahead = pareto.front([_mean(name, one) for name, one in of.items()])
+            kept = {name: one for (name, one), so in zip(of.items(), ahead, strict=True) if so or one["chosen"].value}
+            parts += [f"{TITLES.get(dataset, dataset)}, {SEEDS}:", _summary(kept).rstrip()]
+    return "\n\n".join(parts)
 
 
 def of_seed(found: Sequence[Result], seed: str) -> Contestants:
@@ -88,7 +101,7 @@ def _table(of: Contestants) -> str:
     heads = ["contestant", "bytes", "times smaller", "ndcg_at_10", "change from float", "95% interval", "from control"]
     heads += ["top-10 overlap", "training s", "load ms", "resident MB", "p50 ms, 1", "p99 ms, 1", "p50 ms, 64"]
     heads += ["CPU s, 1,000"]
-    lines = [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
+    lines = head(*heads)
     for name, one in sorted(of.items(), key=lambda found: found[1]["bytes"].value):
         change, control = one[CHANGE], one.get(FROM_CONTROL)
         cells = [_named(name, one), f"{one['bytes'].value:,.0f}"]
@@ -98,20 +111,26 @@ def _table(of: Contestants) -> str:
         cells += [f"{one['resident memory'].value / 1e6:.1f}", f"{one['p50 of 1 query'].value:.2f}"]
         cells += [f"{one['p99 of 1 query'].value:.2f}", f"{one['p50 of 64 queries'].value:.1f}"]
         cells += [f"{one['CPU seconds of 1,000 queries'].value:.2f}"]
-        lines.append(_line(cells))
+        lines.append(line(*cells))
     return "\n".join(lines) + "\n"
 
 
 def _summary(of: Contestants) -> str:
     heads = ["contestant", "times smaller", "change from float", "95% interval", "from control", "chosen by a seed"]
-    lines = [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
+    lines = head(*heads)
     for name, one in sorted(of.items(), key=lambda found: -found[1][TIMES].value):
         change, control = one[CHANGE], one.get(FROM_CONTROL)
         cells = [_named(name, one), f"{one[TIMES].value:.2f}", f"{change.value:+.2%}", _range(change)]
         cells += [f"{control.value:+.2%} ({_range(control)})" if control else ""]
         cells += [f"{one['chosen by a seed'].value:.0%}"]
-        lines.append(_line(cells))
+        lines.append(line(*cells))
     return "\n".join(lines) + "\n"
+
+
+def _mean(name: str, one: Mapping[str, Result]) -> Point:
+    """By how much smaller and how much better than its float model, for the front alone."""
+    change = one[CHANGE]
+    return Point(name, 1 / one[TIMES].value, Interval(change.value, change.low, change.high), colour=0.0, said={})
 
 
 def _named(name: str, one: Mapping[str, Result]) -> str:
@@ -125,7 +144,3 @@ def _range(one: Result) -> str:
 def _seconds(one: Mapping[str, Result]) -> str:
     """What training took; nothing of what was not trained on."""
     return f"{one['training'].value:.0f}" if "training" in one and one["training"].value else ""
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -11,6 +11,7 @@ matplotlib.use("agg")
 from matplotlib import pyplot
 
 import durable
+from benchmarks.markdown import head, line
 from benchmarks.results import Result
 
 METRICS: Final = ("ndcg_at_10", "recall_at_10", "mrr_at_10", "recall_at_100")
@@ -35,7 +36,7 @@ def draw(results: Sequence[Result], folder: Path, *, dataset: str = "movielens-1
 
 def _table(found: dict[tuple[str, str], Result], names: list[str], dataset: str) -> str:
     heads = ["model", *METRICS, "95% interval of ndcg_at_10", *(head for _, _, head in COSTS)]
-    lines = [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
+    lines = head(*heads)
     for name in names:
         interval = found[name, METRICS[0]]
         cells = [name, *(f"{found[name, metric].value:.4f}" for metric in METRICS)]
@@ -43,16 +44,16 @@ def _table(found: dict[tuple[str, str], Result], names: list[str], dataset: str)
         for metric, scale, _ in COSTS:
             cost = found.get((name, metric))
             cells.append(f"{cost.value / scale:,.1f}" if cost else "")
-        lines.append(_line(cells))
+        lines.append(line(*cells))
     lines += ["", "Differences of NDCG@10, paired by query, with their 95% intervals:", ""]
-    lines += [_line(["ours - peer", "difference", "95% interval"]), _line(["---", "---:", "---:"])]
+    lines += head("ours - peer", "difference", "95% interval")
     for (subject, metric), one in found.items():
         if one.benchmark == "peers" and " - " in metric:
             peer = metric.rpartition(" - ")[2]
-            lines.append(_line([f"{subject} - {peer}", f"{one.value:+.4f}", f"{one.low:+.4f} to {one.high:+.4f}"]))
+            lines.append(line(f"{subject} - {peer}", f"{one.value:+.4f}", f"{one.low:+.4f} to {one.high:+.4f}"))
     commands = sorted({one.command for one in found.values()})
-    head = f"# {dataset}: our models and their peers\n\nMade by {' and '.join(f'`{one}`' for one in commands)}.\n\n"
-    return head + "\n".join(lines) + "\n"
+    title = f"# {dataset}: our models and their peers\n\nMade by {' and '.join(f'`{one}`' for one in commands)}.\n\n"
+    return title + "\n".join(lines) + "\n"
 
 
 def _picture(found: dict[tuple[str, str], Result], names: list[str], path: Path) -> None:
@@ -67,7 +68,3 @@ def _picture(found: dict[tuple[str, str], Result], names: list[str], path: Path)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
     pyplot.close(figure)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -12,7 +12,9 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 
 import durable
+from benchmarks.markdown import head, line
 from benchmarks.results import Result, read
+from benchmarks.servers import BARE, LIMIT, SAVEDMODEL, TYPED
 
 RATE: Final = "requests per second"
 COLUMNS: Final = (RATE, "p50", "p99", "p99.9", "errors", "CPU share of the generator")
@@ -32,6 +34,15 @@ ASKED: Final = {
     ("closed loop", "p99 / limit/starlette"): "at most 8",
 }
 """(start of a protocol, metric) -> what the project asks of itself."""
+LOADED: Final = "8 connections, 1 worker"
+STARTED: Final = "1 worker"
+SERVERS: Final = {
+    TYPED: "BentoML's typed API at its defaults, a constant",
+    SAVEDMODEL: "the same model as a SavedModel behind it",
+    BARE: "BentoML with all switched off that can be, a constant",
+    LIMIT: "bare Starlette, a constant",
+}
+"""Whom Podium is compared with, in words."""
 HEAD: Final = """Latency in ms. Brackets: least and most of the rounds. `asked` is what the project asks of itself;
 at 8 connections and one worker also a p99 under 10 ms."""
 INK: Final = ("#1b6ca8", "#9aa5b1", "#5d6b78", "#c26a3d", "#8a5a9e")
@@ -56,15 +67,31 @@ def table(found: Sequence[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def loaded(found: Sequence[Result]) -> str:
+    """Every server at 8 connections, Podium first, and what Podium does against it."""
+    of = {(one.protocol, one.subject, one.metric): one for one in found}
+    ours = next(subject for protocol, subject, _ in of if protocol == LOADED and subject.startswith("podium/"))
+    lines = head(
+        "", "requests a second", "p99, ms", "first answer, s", "memory, MB", "Podium's requests a second, times"
+    )
+    for subject, said in {ours: "Podium", **SERVERS}.items():
+        metrics = [(LOADED, RATE), (LOADED, "p99"), (STARTED, "first answer after start")]
+        values = [of[protocol, subject, metric].value for protocol, metric in metrics]
+        memory = of[STARTED, subject, "resident memory at the end"].value / 1e6
+        ratio = of.get((LOADED, ours, f"{RATE} / {subject}"))
+        lines.append(line(said, *map(_number, [*values, memory]), _cell(ratio) if ratio else ""))
+    return "\n".join(lines)
+
+
 def _loads(rows: Sequence[Result]) -> Iterator[str]:
     """A line for each server under each load."""
     of = {(one.protocol, one.subject, one.metric): one for one in rows}
     keys = [(protocol, subject) for protocol, subject, metric in of if metric == RATE]
     if keys:
-        yield from (_line(["load", "server", *COLUMNS]), _line(["---", "---", *["---:"] * len(COLUMNS)]))
+        yield from head("load", "server", *COLUMNS, words=["server"])
         for protocol, subject in sorted(keys, key=lambda key: (_workers(key[0]), _connections(key[0]))):
             cells = [_cell(of[protocol, subject, metric]) for metric in COLUMNS]
-            yield _line([protocol, subject, *cells])
+            yield line(protocol, subject, *cells)
         yield ""
 
 
@@ -73,9 +100,9 @@ def _others(rows: Sequence[Result]) -> Iterator[str]:
     loaded = {(one.protocol, one.subject) for one in rows if one.metric == RATE}
     others = [one for one in rows if (one.protocol, one.subject) not in loaded or one.metric not in COLUMNS]
     if others:
-        yield from (_line(["what", "server", "metric", "value", "asked"]), _line(["---", "---", "---", "---:", "---"]))
+        yield from head("what", "server", "metric", "value", "asked", words=["server", "metric", "asked"])
         for one in others:
-            yield _line([one.protocol, one.subject, one.metric, f"{_cell(one)}{_unit(one.unit)}", _asked(one)])
+            yield line(one.protocol, one.subject, one.metric, f"{_cell(one)}{_unit(one.unit)}", _asked(one))
         yield ""
 
 
@@ -141,7 +168,3 @@ def _panel(axes: Axes, rows: Sequence[Result]) -> None:
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.set_xlabel("connections")
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -1,65 +1,32 @@
-from collections.abc import Iterator
+import shutil
+from pathlib import Path
 
 import pytest
 
 from benchmarks import readme
-from benchmarks.results import Result
 
-SAVING = "times smaller than the float SavedModel"
-
-
-def row(dataset: str, subject: str, metric: str, value: float, unit: str = "1") -> Result:
-    return Result("quality", dataset, "next", subject, metric, value, value - 0.01, value + 0.01, unit, "this")
+ROOT = Path(__file__).parents[2]
 
 
-def rows() -> Iterator[Result]:
-    """A model that is better than another, both better than popularity, in two seeds, and a paper's model."""
-    quality = {"podium/worse": 0.1, "podium/better": 0.2, "podium/better-chosen": 0.19, "peer/popularity": 0.05}
-    for subject, value in quality.items():
-        for metric in readme.COLUMNS:
-            yield row("movielens-100k", subject, metric, value)
-    for ours, others in {"worse": ("better", "popularity"), "better": ("worse", "popularity")}.items():
-        for other in others:
-            gain = quality[f"podium/{ours}"] - quality.get(f"podium/{other}", 0.05)
-            for metric in (f"ndcg_at_10 - {other}", f"ndcg_at_10 - {other}, seed 7"):
-                yield row("movielens-100k", f"podium/{ours}", metric, gain)
-    for seed, variant in ((7, "int8"), (8, "tied-8")):
-        yield row("movielens-100k", f"podium/better-chosen ({variant}), seed {seed}", SAVING, float(seed), "ratio")
-        yield row("movielens-100k", "podium/better-chosen", f"ndcg_at_10 change from float, seed {seed}", -0.05)
-    yield row("movielens-1m", "podium/transformer", "ndcg_at_10", 0.2)
-    yield row("movielens-1m", "podium/transformer", "bytes", 1234567.0, "bytes")
+def test_the_tables_of_the_readme_are_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make bench` would write stands there."""
+    monkeypatch.chdir(ROOT)
+    assert readme.main(["--check"]) == 0
 
 
-@pytest.fixture
-def tables() -> list[str]:
-    return readme.tables(list(rows()))
-
-
-def test_models_stand_the_best_first_and_without_their_variants(tables: list[str]) -> None:
-    first = [line.split(" | ")[0] for line in tables[0].splitlines()]
-    assert first == ["| model", "| ---", "| podium/better", "| podium/worse", "| peer/popularity"]
-
-
-def test_each_difference_stands_where_its_row_and_column_meet(tables: list[str]) -> None:
-    assert tables[1].splitlines()[2:] == [
-        "|  | better | worse | popularity |",
-        "| --- | ---: | ---: | ---: |",
-        "| better |  | +0.1000 [+0.0900, +0.1100] | +0.1500 [+0.1400, +0.1600] |",
-        "| worse | -0.1000 [-0.1100, -0.0900] |  | +0.0500 [+0.0400, +0.0600] |",
-    ]
-
-
-def test_a_chosen_variant_has_a_value_for_each_seed(tables: list[str]) -> None:
-    change = "-5.00% [-6.00%, -4.00%]"
-    assert tables[2].splitlines()[-1] == f"| better | int8, tied-8 | 7.00, 8.00 | {change}, {change} |"
-
-
-def test_what_a_subject_does_not_have_leaves_its_cell_empty(tables: list[str]) -> None:
-    assert tables[3].splitlines()[-1] == "| podium/transformer | 0.2000 |  | 1,234,567 |  | 0.1900 to 0.2100 |"
+def test_whatever_does_not_agree_is_noticed_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "docs/results", tmp_path / "docs/results")
+    text = (ROOT / "README.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    Path("README.md").write_text(text.replace("| Podium |", "| Others |"))
+    assert readme.main(["--check"]) == 1
+    assert readme.main([]) == 0
+    assert Path("README.md").read_text() == text
 
 
 def test_only_what_stands_between_the_marks_is_replaced() -> None:
-    text = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter"
-    assert readme.replaced(text, "new") == f"before\n{readme.BEGIN}\n\nnew\n\n{readme.END}\nafter"
-    with pytest.raises(SystemExit, match=r"README.md: must hold the lines"):
-        readme.replaced("no marks", "new")
+    begin, end = readme.BEGIN.format("quality"), readme.END.format("quality")
+    text = f"before\n{begin}\nold\n{end}\nafter"
+    assert readme.replaced(text, "quality", "new") == f"before\n{begin}\n\nnew\n\n{end}\nafter"
+    with pytest.raises(SystemExit, match=r"README.md: must hold the lines .*serving"):
+        readme.replaced(text, "serving", "new")

@@ -170,6 +170,13 @@ def test_the_table_holds_what_was_measured_and_what_is_asked() -> None:
     assert "| 1 worker | podium/m | first answer after start | 2.00 s | under 3 s |" in text
 
 
+def test_the_short_table_has_each_server_and_what_podium_does_against_it() -> None:
+    turns = [a_turn("podium/m", a_load(1400, 4)), *(a_turn(name, a_load(200, 8)) for name in serving_table.SERVERS)]
+    lines = serving_table.loaded(list(serving.results(turns, "serving m", "command"))).splitlines()
+    assert lines[2] == "| Podium | 1,400 | 4.00 | 2.00 | 120 |  |"
+    assert lines[3:] == [f"| {said} | 200 | 8.00 | 2.00 | 120 | 7.00 |" for said in serving_table.SERVERS.values()]
+
+
 def test_everything_asked_is_measured() -> None:
     """No bar waits for a row that nobody writes."""
     turns = [a_turn(name, a_load(9, 9)) for name in ("podium/m", LIMIT, TYPED, SAVEDMODEL)]
