@@ -28,7 +28,7 @@ import digest
 import durable
 import params
 from benchmarks import compression_table, experiments, form_cost, movielens_1m, runs
-from benchmarks.compression_table import CHANGE, COMMAND, FROM_CONTROL, PREFIX, PRIMARY, SEEDS, TIMES
+from benchmarks.compression_table import CHANGE, COMMAND, EACH, FROM_CONTROL, PREFIX, PRIMARY, SEEDS, TIMES
 from benchmarks.results import FOLDER, Result, merge, read, span
 from dataset.world import World
 from evaluation import lists
@@ -41,7 +41,6 @@ from tasks.validated import Validated
 
 EXPERIMENT: Final = Path("benchmarks/experiments/compression.yaml")
 MODEL: Final = movielens_1m.MODEL
-EACH: Final = "each seed's own choice"
 FILE: Final = FOLDER / "compression.csv"
 PICTURES: Final = {"movielens-100k": "compression", "movielens-1m": "compression-1m"}
 

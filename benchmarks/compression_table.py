@@ -17,6 +17,8 @@ FROM_CONTROL: Final = "change of ndcg_at_10 from control"
 TIMES: Final = "times smaller than the float SavedModel and index"
 COMMAND: Final = "python -m benchmarks.compression"
 SEEDS: Final = "mean of the seeds"
+EACH: Final = "each seed's own choice"
+"""Beside the contestants of all seeds, and none itself."""
 PREFIX: Final = "podium/transformer-"
 """Of a contestant's subject, before its name."""
 TITLES: Final = {"movielens-100k": "MovieLens-100K", "movielens-1m": "MovieLens-1M"}
@@ -36,7 +38,7 @@ def markdown(found: Sequence[Result]) -> str:
         ours = [one for one in found if one.dataset == dataset]
         title, seeds = f"{TITLES.get(dataset, dataset)}, {ours[0].protocol}", _seeds(ours)
         if SEEDS in seeds:
-            parts.append(f"## {title}, {SEEDS}\n\n{_summary(of_seed(ours, SEEDS))}")
+            parts.append(f"## {title}, {SEEDS}\n\n{_summary(of_seed(ours, SEEDS), _changes(ours))}")
         parts += [f"## {title}, {seed}\n\n{_table(of_seed(ours, seed))}" for seed in seeds if seed != SEEDS]
     return "\n".join(parts)
 
@@ -45,11 +47,12 @@ def best(found: Sequence[Result]) -> str:
     """By data set, what the seeds come to of those contestants that no other is both smaller and better than."""
     parts = []
     for dataset in dict.fromkeys(one.dataset for one in found):
-        of = of_seed([one for one in found if one.dataset == dataset], SEEDS)
+        ours = [one for one in found if one.dataset == dataset]
+        of = {name: one for name, one in of_seed(ours, SEEDS).items() if name != EACH}
         if of:
-            ahead = pareto.front([_mean(name, one) for name, one in of.items()])
+            ahead = pareto.front([_place(name, one) for name, one in of.items()])
             kept = {name: one for (name, one), so in zip(of.items(), ahead, strict=True) if so or one["chosen"].value}
-            parts += [f"{TITLES.get(dataset, dataset)}, {SEEDS}:", _summary(kept).rstrip()]
+            parts += [f"{TITLES.get(dataset, dataset)}, {SEEDS}:", _summary(kept, _changes(ours)).rstrip()]
     return "\n\n".join(parts)
 
 
@@ -115,19 +118,29 @@ def _table(of: Contestants) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _summary(of: Contestants) -> str:
-    heads = ["contestant", "times smaller", "change from float", "95% interval", "from control", "chosen by a seed"]
-    lines = head(*heads)
+def _summary(of: Contestants, changes: Mapping[str, Sequence[float]]) -> str:
+    heads = ["contestant", "times smaller", "change from float", "95% interval", "least and most of a seed"]
+    lines = head(*heads, "from control", "chosen by a seed")
     for name, one in sorted(of.items(), key=lambda found: -found[1][TIMES].value):
         change, control = one[CHANGE], one.get(FROM_CONTROL)
         cells = [_named(name, one), f"{one[TIMES].value:.2f}", f"{change.value:+.2%}", _range(change)]
+        cells += [f"{min(changes[name]):+.2%} to {max(changes[name]):+.2%}" if name in changes else ""]
         cells += [f"{control.value:+.2%} ({_range(control)})" if control else ""]
         cells += [f"{one['chosen by a seed'].value:.0%}"]
         lines.append(line(*cells))
     return "\n".join(lines) + "\n"
 
 
-def _mean(name: str, one: Mapping[str, Result]) -> Point:
+def _changes(found: Sequence[Result]) -> Mapping[str, Sequence[float]]:
+    """Contestant -> the change from its float model of each seed: how much they differ, no interval over users says."""
+    of: dict[str, list[float]] = {}
+    for seed in _seeds(found):
+        for name, one in of_seed(found, seed).items() if seed != SEEDS else ():
+            of.setdefault(name, []).append(one[CHANGE].value)
+    return of
+
+
+def _place(name: str, one: Mapping[str, Result]) -> Point:
     """By how much smaller and how much better than its float model, for the front alone."""
     change = one[CHANGE]
     return Point(name, 1 / one[TIMES].value, Interval(change.value, change.low, change.high), colour=0.0, said={})

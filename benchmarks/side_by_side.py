@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import params
-from benchmarks import attempt, exchange, picture, quality
+from benchmarks import attempt, exchange, peers_table, quality
 from benchmarks.attempt import CACHE, Order, Peer, PeerError
 from benchmarks.exchange import Lists
 from benchmarks.results import FOLDER, Result, merge, read
@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> int:
     command = COMMAND if given.mode == "full" else f"{COMMAND} --mode {given.mode}"
     results = [row for name, lists in found.items() for row in rows(name, lists, world, ours, bootstrap, command)]
     merge(FOLDER / "quality.csv", [*_kept(set(found)), *results])
-    picture.draw(read(FOLDER / "quality.csv"), FOLDER)
+    peers_table.draw(read(FOLDER / "quality.csv"), FOLDER)
     for name, error in failed.items():
         sys.stderr.write(f"{name}: {error}\n")
     return int(bool(failed))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import attempt, exchange, picture, results, side_by_side
+from benchmarks import attempt, exchange, peers_table, results, side_by_side
 from benchmarks.attempt import Order, Peer, PeerError
 from benchmarks.exchange import Lists
 from benchmarks.results import Result
@@ -128,10 +128,10 @@ def test_the_table_is_in_order_of_quality(tmp_path: Path) -> None:
     rows = [
         result(subject, metric, value, benchmark)
         for subject, value, benchmark in (("podium/a", 0.3, "quality"), ("peer/b", 0.5, "peers"))
-        for metric in picture.METRICS
+        for metric in peers_table.METRICS
     ]
     rows += [result("peer/b", "fit seconds", 12.0, "peers"), result("podium/a", "ndcg_at_10 - b", -0.2, "peers")]
-    picture.draw(rows, tmp_path)
+    peers_table.draw(rows, tmp_path)
     text = (tmp_path / "peers.md").read_text()
     assert text.index("| peer/b |") < text.index("| podium/a |")
     assert "| podium/a - b | -0.2000 | -0.3000 to -0.1000 |" in text
