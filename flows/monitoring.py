@@ -1,4 +1,8 @@
-"""The monitoring flow: what was served lately against the time before, a verdict, and an event when it is not fine."""
+"""The monitoring flow: what was served lately against the time before, a verdict, and an event when it is not fine.
+
+The event is `podium.drift` or `podium.cannot_tell`. prefect.yaml starts the training flow at the first; the second is
+for people, because a log that cannot be read is not mended by another model.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,9 +13,6 @@ import params
 from flows import artifacts
 from monitoring.verdict import Verdict
 from tasks.monitor import monitor
-
-DRIFT_EVENT = "podium.drift"
-"""prefect.yaml starts the training flow when it sees this."""
 
 
 @flow(name="monitoring", description="Compare what was served lately with what was served before.")
@@ -39,7 +40,8 @@ def monitoring(
         seed=settings.seed,
     )
     artifacts.verdict(verdict, settings)
-    if verdict.result == "drift":
+    if verdict.result != "fine":
         reasons = [reason.code for reason in verdict.reasons]
-        emit_event(DRIFT_EVENT, {"prefect.resource.id": "podium.endpoint"}, payload={"reasons": reasons})
+        resource = {"prefect.resource.id": "podium.endpoint"}
+        emit_event(f"podium.{verdict.result}", resource, payload={"reasons": reasons})
     return verdict

@@ -1,47 +1,48 @@
-"""One file of the exposure log: its good records, and what is lost of it.
+"""One file of the exposure log: what is watched of its good records, and what is lost of it.
 
-A log that lost lines must not look like a quiet one: whatever could not be read is counted, and the damage is dated
-by the last good record before it, so that it weighs on the window it fell into and not on every later one.
+A log that lost lines must not look like a quiet one: whatever could not be read is counted, and dated, so that it
+weighs on the window it fell into and not on every later one. A line that is no record is dated by the last good record
+before it, else by the first after it; numbers that nobody wrote by the record after them; a file without a good record
+by the day in its name.
 """
 
 import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
+
+DAY_SECONDS: Final = 86_400
+ALWAYS: Final = (-math.inf, math.inf)
 
 logger = logging.getLogger(__name__)
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Kind = Literal["torn", "broken", "missing"]
 
 
 class Exposure(msgspec.Struct, frozen=True):
-    """One line of the log: one answer of the endpoint. `items`, `positions`, `scores` and ranks go together."""
+    """What is watched of one answer of the endpoint; the rest of its line is read over. The lists go together."""
 
     sequence: Count
     """Number within the file, from 0."""
-    request_id: str
     time: float
     version: str
-    user_id: str | None
     history: Count
     ignored: Count
-    k: Count
     fallback: str | None
-    items: list[str]
-    positions: list[Count]
     scores: list[float | None]
-    latency_ms: float
     popularity_rank: list[Count | None]
 
     def __post_init__(self) -> None:
-        lengths = {len(self.items), len(self.positions), len(self.scores), len(self.popularity_rank)}
+        lengths = {len(self.scores), len(self.popularity_rank)}
         if len(lengths) != 1:
-            raise ValueError(f"items, positions, scores and popularity_rank must be equally long. Received: {lengths}")
+            raise ValueError(f"scores and popularity_rank must be equally long. Received: {lengths}")
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,21 @@ class Damage:
     """Lines that are lost: a torn last line, broken lines, or sequence numbers that nobody wrote."""
 
     file: str
-    kind: Literal["torn", "broken", "missing"]
-    time: float
-    """Seconds; of the last good record before it, else the first after it, NaN in a file without a good one."""
+    kind: Kind
+    first: float
+    """When it happened, seconds, at the earliest."""
+    last: float
+    """And at the latest: the same, except in a file without a good record."""
     count: int
+
+
+def days(name: str) -> tuple[float, float]:
+    """First and last moment of the day, UTC, that a file's name begins with, seconds; any time for another name."""
+    try:
+        start = datetime.fromisoformat(name[:10]).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return ALWAYS
+    return start, math.nextafter(start + DAY_SECONDS, start)
 
 
 def read_file(path: Path) -> tuple[list[Exposure], list[Damage]]:
@@ -63,25 +75,28 @@ def read_file(path: Path) -> tuple[list[Exposure], list[Damage]]:
     """
     decoder = msgspec.json.Decoder(Exposure)
     records: list[Exposure] = []
-    damage: list[Damage] = []
+    unread: list[tuple[int, Kind]] = []
     with path.open("rb") as file:
         for line in file:
+            if line == b"\n":  # where a full disk took a line to its very end, the next one begins with another end
+                continue
             try:
                 records.append(decoder.decode(line))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                moment = records[-1].time if records else math.nan
-                damage.append(Damage(path.name, "broken" if line.endswith(b"\n") else "torn", moment, 1))
-    damage = [_dated(entry, records) for entry in damage] + list(_gaps(path.name, records))
+                unread.append((len(records), "broken" if line.endswith(b"\n") else "torn"))
+    damage = [Damage(path.name, kind, *_when(path.name, records, before), 1) for before, kind in unread]
+    damage += _gaps(path.name, records)
     if damage:
         logger.warning("%s: %d good records, lost: %s", path, len(records), damage)
     return records, damage
 
 
-def _dated(entry: Damage, records: Sequence[Exposure]) -> Damage:
-    """Damage before a file's first good record gets that record's time."""
-    if not math.isnan(entry.time) or not records:
-        return entry
-    return Damage(entry.file, entry.kind, records[0].time, entry.count)
+def _when(name: str, records: Sequence[Exposure], before: int) -> tuple[float, float]:
+    """When a line that stands after so many good records was written."""
+    if not records:
+        return days(name)
+    moment = records[max(before - 1, 0)].time
+    return moment, moment
 
 
 def _gaps(name: str, records: Sequence[Exposure]) -> Iterator[Damage]:
@@ -89,4 +104,4 @@ def _gaps(name: str, records: Sequence[Exposure]) -> Iterator[Damage]:
     moments = {record.sequence: record.time for record in records}
     for low, high in pairwise([-1, *sorted(moments)]):
         if high > low + 1:
-            yield Damage(name, "missing", moments[high], high - low - 1)
+            yield Damage(name, "missing", moments[high], moments[high], high - low - 1)

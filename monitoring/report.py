@@ -131,11 +131,12 @@ def _gather(
     try:
         if reference[0] < current[1] and current[0] < reference[1]:
             raise WindowError(f"the windows must not overlap. Received: {reference} and {current}")
-        log = windows.read(exposures)
+        log = windows.read(exposures, min(reference[0], current[0]), max(reference[1], current[1]))
         before, after = (windows.between(log.answers, *span) for span in (reference, current))
         healths = log.health(*reference), log.health(*current)
         share = float(after["fallback"].notna().mean()) if len(after) else None
-        tables = windows.features(before), windows.features(after)
+        version = windows.newest_version(after)
+        tables = windows.features(before, version), windows.features(after, version)
         drift = compare(*tables, psi_threshold=psi_threshold, max_rows=max_rows, seed=seed)
     except WindowError as error:
         logger.error("no comparison of %s and %s in %s: %s", reference, current, exposures, error)

@@ -1,7 +1,9 @@
 """From counts and scores to one of three words. Pure: no file, no clock, no Evidently.
 
 "Fine" needs evidence. Damaged logs, too few rows or columns that could not be compared are `cannot_tell`, which is as
-loud as drift; a finding that stands without the missing evidence is still drift.
+loud as drift; a finding that stands without the missing evidence is still drift. One gap is no fault: a version that is
+new has no scores of its own to be compared with. The other columns decide then, and `version_changed` says what was
+left out, beside `fine` too; otherwise every promotion would be an alarm for as long as a window is.
 """
 
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ Result = Literal["fine", "drift", "cannot_tell"]
 
 @dataclass(frozen=True)
 class Reason:
-    """Why the verdict is not fine: a fixed code for programs, a sentence for people."""
+    """Why the verdict is not fine, or what it leaves out: a fixed code for programs, a sentence for people."""
 
     code: str
     text: str
@@ -24,7 +26,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The word and every reason that was found, the deciding ones first; no reasons when fine."""
+    """The word and every reason that was found, the deciding ones first; when fine, at most `version_changed`."""
 
     result: Result
     reasons: tuple[Reason, ...]
@@ -58,11 +60,12 @@ def judge(
     )
     findings = (*_drifted(drift, max_drifted_share), *_fallback(fallback_share, max_fallback_share))
     unsure = tuple(_scores_unknown(drift))
+    reasons = (*blind, *findings, *unsure, *_version_changed(drift))
     if blind:
-        return Verdict("cannot_tell", (*blind, *findings, *unsure))
+        return Verdict("cannot_tell", reasons)
     if findings:
-        return Verdict("drift", (*findings, *unsure))
-    return Verdict("cannot_tell", unsure) if unsure else Verdict("fine", ())
+        return Verdict("drift", reasons)
+    return Verdict("cannot_tell" if unsure else "fine", reasons)
 
 
 def _damage(window: str, health: Health, min_rows: int) -> Iterator[Reason]:
@@ -107,6 +110,11 @@ def _fallback(share: float | None, limit: float) -> Iterator[Reason]:
 
 def _scores_unknown(drift: Drift | None) -> Iterator[Reason]:
     """Without a single score column the model itself went unwatched, however calm its inputs are."""
-    if drift is not None and drift.judged and not drift.scores_judged:
+    if drift is not None and drift.judged and not drift.scores_judged and not drift.scores_left_out:
         reasons = "; ".join(f"{name}: {drift.columns[name].reason}" for name in drift.score_columns)
         yield Reason("no_score_judged", f"no score column could be judged. {reasons or 'There is none.'}")
+
+
+def _version_changed(drift: Drift | None) -> Iterator[Reason]:
+    if drift is not None and drift.scores_left_out:
+        yield Reason("version_changed", f"scores were not compared: {drift.new_version}")

@@ -152,15 +152,15 @@ class Answering:
         return lines.items[start:end], lines.times[start:end]
 
     def _modelled(self, asked: Sequence[Question]) -> list[Listed | None]:
-        """The model's lists; None where a score is no number, or everywhere when it fails."""
+        """The model's lists; None where a score is no number, or everywhere when it fails, whatever it raises."""
         if not asked:
             return []
         queries = ask_all([(question.items, question.times, question.moment) for question in asked])
         longest = max(question.request.k for question in asked)
         try:
             found = self._runtime.recommend(queries, longest, [question.allowed for question in asked])
-        except RuntimeError:
-            logger.exception("%s: the query tower failed; answering from popularity", self.version)
+        except Exception:  # a form is a library's kernel or numpy; neither says what all it may raise
+            logger.exception("%s: the model failed; answering from popularity", self.version)
             return [None] * len(asked)
         if found.broken.any():
             logger.error("%s: the model's scores must be finite; answering from popularity", self.version)

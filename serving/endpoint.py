@@ -47,6 +47,8 @@ def _description() -> dict[str, Any]:
         413: "The body is too long",
         415: f"Content-Type is not {JSON.decode()}",
         422: "The body is JSON but not a request",
+        429: "Too many requests at the same time",
+        500: "A failure of ours; the endpoint's log has it under the request id",
     }
     return {
         "operation_id": "recommend",
@@ -54,6 +56,7 @@ def _description() -> dict[str, Any]:
         "responses": {
             200: {"description": "Items, best first", "content": content["answer"]},
             **{status: {"description": text, "content": content["refusal"]} for status, text in refusals.items()},
+            504: {"description": "Not answered in time; said by BentoML, without a request id"},
         },
         "openapi_extra": {"requestBody": {"required": True, "content": content["request"]}},
     }

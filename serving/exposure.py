@@ -1,19 +1,20 @@
-"""What was recommended to whom: an append-only log of JSON lines that monitoring and retraining read.
+"""What was recommended to whom: an append-only log of JSON lines that monitoring reads.
 
-Each process writes its own file a day, in writes of whole lines, one for all answers that are given together, so a
-killed process leaves at most one torn line, at the end. The system keeps what a killed process wrote; against a power
-cut a background thread flushes to disk once a second, so that at most the last second is lost and no request waits for
-a disk.
+Each process writes a file of its own for a day, and another one when the clock is set to another day, in writes of
+whole lines, one for all answers that are given together, so a killed process leaves at most one torn line, at the end.
+The system keeps what a killed process wrote; against a power cut a background thread flushes to disk once a second, so
+that at most the last second is lost and no request waits for a disk.
 
 A log that cannot be written never fails a request: the record is dropped, counted, and its sequence number is left
-out, so that a reader sees the gap too.
+out, so that a reader sees the gap as soon as a later record is there: in the same file, or in the next one, which
+begins with as many numbers left out as were lost at the end of the one before. At the end of the process the last lost
+record is tried once more. Of a process that is killed while nothing can be written only the service's own log tells.
 """
 
 import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -30,7 +31,7 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     """One answer. The lists run over its items, best first."""
 
     sequence: int = 0
-    """Number within the file, from 0; given by the log."""
+    """Number within the file, from 0, lost ones counted; given by the log."""
     request_id: str
     time: float
     """Seconds since 1970-01-01 UTC at which the request was answered."""
@@ -62,11 +63,13 @@ class ExposureLog:
         """
         self.folder = folder
         self.dropped = 0
-        self._started = time.time_ns()
         self._date = ""
+        self._path = folder
         self._descriptor = -1
         self._retired: list[int] = []
         self._sequence = 0
+        self._unseen = 0  # lost since the last whole record: no number after theirs tells of them yet
+        self._last_lost: Exposure | None = None
         self._torn = False
         self._dirty = False
         self._complained = -COMPLAINT_SECONDS
@@ -87,25 +90,39 @@ class ExposureLog:
             whole = self._write(self._encoder.encode_lines(numbered))
             if whole < len(exposures):
                 raise OSError(f"only {whole} of {len(exposures)} records were written; is the disk full?")
+            self._unseen = 0
         except OSError as error:
-            self._complain(error, lost=len(exposures) - whole)
+            lost = len(exposures) - whole
+            self._unseen = lost if whole else self._unseen + lost
+            self._last_lost = exposures[-1]
+            self._complain(error, lost=lost)
         self._sequence += len(exposures)
 
     def close(self) -> None:
         """Flushes everything to disk and ends the thread; nothing can be appended afterwards."""
+        if self._unseen and self._last_lost is not None:
+            self._append_again(self._last_lost)
         self._closing.set()
         self._flusher.join()
         self._retire()
         self._flush()
 
+    def _append_again(self, lost: Exposure) -> None:
+        """Under the same number, as if it had not been tried yet."""
+        self._sequence -= 1
+        self._unseen -= 1
+        self.dropped -= 1
+        self.append(lost)
+
     def _open(self, date: str) -> None:
         if date != self._date:
             self._retire()
-            self._date, self._sequence, self._torn = date, 0, False
+            self._date, self._sequence, self._torn = date, self._unseen, False
+            # A clock that is set back comes to a day again, and its file has these numbers already.
+            self._path = self.folder / f"{date}-{os.getpid()}-{time.time_ns()}.jsonl"
         if self._descriptor < 0:
             self.folder.mkdir(parents=True, exist_ok=True)
-            path = self.folder / f"{date}-{os.getpid()}-{self._started}.jsonl"
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def _write(self, lines: bytes) -> int:
         """How many of the lines are whole on the disk."""
@@ -141,39 +158,6 @@ class ExposureLog:
         if self._dirty and self._descriptor >= 0:
             self._dirty = False
             _sync(self._descriptor)
-
-
-class Reading:
-    """The records of all files below a folder, file by file in name order; iterate once."""
-
-    def __init__(self, folder: Path) -> None:
-        """Args: folder: an absent one has no records."""
-        self.folder = folder
-        self.torn = 0
-        """Lines skipped so far because they are not whole records."""
-
-    def __iter__(self) -> Iterator[Exposure]:
-        """Yields whole records."""
-        for path in sorted(self.folder.glob("*.jsonl")):
-            with path.open("rb") as file:
-                for line in file:
-                    yield from self._decode(line)
-
-    def _decode(self, line: bytes) -> Iterator[Exposure]:
-        if line == b"\n":
-            return
-        try:
-            # Without its newline a record may be cut inside its last number and still look whole.
-            if not line.endswith(b"\n"):
-                raise msgspec.DecodeError("no newline")
-            yield msgspec.json.decode(line, type=Exposure)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self.torn += 1
-
-
-def read(folder: Path) -> Reading:
-    """Reads a log: iterate over the result, then ask it for `torn`."""
-    return Reading(folder)
 
 
 def _sync(descriptor: int) -> None:

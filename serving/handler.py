@@ -5,6 +5,7 @@ framework's request and response objects would be the larger part.
 """
 
 import itertools
+import logging
 import re
 import secrets
 import time
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 PATH: Final = "/recommend"
 REQUEST_ID: Final = b"x-request-id"
 JSON: Final = b"application/json"
+FAILED: Final = "a failure of ours; the endpoint's log has it under this request id"
 OWN_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+logger = logging.getLogger("bentoml.podium.handler")
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -128,7 +132,8 @@ class Handler:
 class Shortcut:
     """Middleware that hands POST /recommend to a handler and everything else on.
 
-    So that a recommendation passes BentoML's timeout, and no router behind it.
+    So that a recommendation passes BentoML's timeout, and no router behind it. The timeout ends when something is sent,
+    not when something is raised, so a failure of ours is answered here, with 500.
     """
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], handler: Replying) -> None:
@@ -140,7 +145,12 @@ class Shortcut:
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        reply = await self._handler.counted_reply(scope, receive)
+        try:
+            reply = await self._handler.counted_reply(scope, receive)
+        except Exception:
+            request_id = _request_id(dict(scope["headers"]))
+            logger.exception("request %s failed", request_id)
+            reply = _reply(HTTPStatus.INTERNAL_SERVER_ERROR, Refusal(FAILED, request_id))
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         await send({"type": "http.response.body", "body": reply.body})
 

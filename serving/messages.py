@@ -75,7 +75,7 @@ class Item(msgspec.Struct, frozen=True):
     item_id: str
     title: str
     score: float
-    """Cosine of query and item for the model's answers; 0 for answers from popularity."""
+    """The model's own score, on a scale of its own: comparable within one version; 0 for answers from popularity."""
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
     PODIUM_SERVABLE         a servable's folder to serve instead of the model in BentoML's store, for development
     PODIUM_EXPOSURES        folder of the exposure log, relative to where serving starts    (artifacts/exposures)
     PODIUM_MAX_BODY_BYTES   longer request bodies are refused with 413                      (65536)
-    PODIUM_MAX_CONCURRENCY  further requests at the same time are refused with 429          (64)
+    PODIUM_MAX_CONCURRENCY  requests at the same time in each worker; further ones get 429  (64)
     PODIUM_WORKERS          processes that answer, each with the model in its memory         (1)
     PODIUM_LARGEST_BATCH    requests that are answered together at most; 1 for each alone   (16)
     PODIUM_CACHE_ENTRIES    answers that are kept in memory for who asks again; 0 for none   (4096)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from monitoring.drift import Drift, DriftError, compare
-from monitoring.windows import WATCHED
+from monitoring.windows import OWN, WATCHED
 
 ROWS = 400
 REPEATS = 40
@@ -37,7 +37,10 @@ def _table(seed: int, *, rows: int = ROWS, shift: dict[str, float] | None = None
 
 
 def _compare(reference: pd.DataFrame, current: pd.DataFrame, max_rows: int = 100_000, seed: int = 7) -> Drift:
-    return compare(reference, current, psi_threshold=0.2, max_rows=max_rows, seed=seed)
+    """Without `OWN`, all answers are of one version."""
+    before, after = ({OWN: True} | dict(frame) for frame in (reference, current))
+    tables = pd.DataFrame(before, reference.index), pd.DataFrame(after, current.index)
+    return compare(*tables, psi_threshold=0.2, max_rows=max_rows, seed=seed)
 
 
 def _only(reference: list[float], current: list[float], name: str = "ignored") -> Drift:
@@ -59,7 +62,7 @@ def test_rare_values_are_tails_only_of_continuous_columns() -> None:
 
 
 def test_the_threshold_decides() -> None:
-    before, after = (pd.DataFrame({"hour": [0.0] * zeros + [1.0] * (400 - zeros)}) for zeros in (300, 200))
+    before, after = (pd.DataFrame({"hour": [0.0] * zeros + [1.0] * (400 - zeros), OWN: True}) for zeros in (300, 200))
     drifted = [compare(before, after, psi_threshold=at, max_rows=400, seed=1).columns["hour"] for at in (0.27, 0.28)]
     assert [column.drifted for column in drifted] == [True, False]
 
@@ -157,6 +160,45 @@ def test_sampling_keeps_to_its_limit_and_seed() -> None:
     assert first == again
     assert first != other
     assert _compare(before, after, max_rows=2500).rows == (2500, 2500)
+
+
+def _versions(*blocks: tuple[float, int, bool]) -> pd.DataFrame:
+    """Blocks of so many answers of our own version or another, whose scores are 0 and 1 with a share of ones."""
+    rows = [(float(row < share * count), own) for share, count, own in blocks for row in range(count)]
+    return pd.DataFrame(rows, columns=["top_score", OWN]).assign(ignored=np.arange(len(rows)) % 2)
+
+
+def test_scores_are_compared_among_answers_of_one_version() -> None:
+    before, after = _versions((0.25, 400, True)), _versions((1.0, 300, False), (0.5, 400, True))
+    column = _compare(before, after).columns["top_score"]
+    assert column.psi == pytest.approx(0.25 * log(0.75 / 0.5) + 0.25 * log(0.5 / 0.25))
+    assert (column.drifted, column.reference_mean, column.current_mean) == (True, 0.25, 0.5)
+
+
+def test_another_version_s_scores_are_no_drift() -> None:
+    before, after = _versions((1.0, 300, False), (0.5, 400, True)), _versions((0.5, 400, True))
+    drift = _compare(before, after)
+    assert (drift.score_drift, drift.judged, drift.new_version) == ((), ("top_score", "ignored"), "")
+
+
+@pytest.mark.parametrize(("window", "own"), [("reference", 0), ("reference", 199), ("current", 199)])
+def test_scores_of_a_version_with_too_few_answers_are_left_out(window: str, own: int) -> None:
+    mixed, whole = _versions((1.0, 500, False), (0.5, own, True)), _versions((0.5, 700, True))
+    drift = _compare(mixed, whole) if window == "reference" else _compare(whole, mixed)
+    assert (drift.judged, drift.scores_left_out) == (("ignored",), True)
+    said = f"the {window} window has {own} answers of the version that serves now, 200 are needed"
+    assert drift.new_version == drift.columns["top_score"].reason == said
+
+
+def test_a_new_version_with_one_score_for_all_is_not_excused() -> None:
+    drift = _compare(_versions((0.5, 400, False)), _versions((1.0, 400, True)))
+    assert (drift.scores_left_out, drift.scores_judged) == (False, False)
+    assert "the same score 1 in every row of the current window" in drift.columns["top_score"].reason
+
+
+def test_few_answers_of_the_only_version_are_no_new_version() -> None:
+    drift = _compare(_versions((0.5, 400, True)), _versions((0.5, 100, True)))
+    assert (drift.new_version, drift.scores_left_out) == ("", False)
 
 
 def test_inputs_stay_as_they_were() -> None:

@@ -173,6 +173,30 @@ def test_broken_input_is_loud(
     assert any(entry.levelno == logging.ERROR for entry in caplog.records)
 
 
+def test_a_promotion_is_no_drift(tmp_path: Path) -> None:
+    """Another family of models scores on another scale; once both windows have enough of it, it is watched again."""
+    new = {"version": "v2"}
+    _reference(tmp_path / "log")
+    _current(tmp_path / "log", _with(_today(shift=5.0), new))
+    verdict, summary, html = _report(tmp_path)
+    assert (verdict.result, _codes(verdict), summary["score_drift"]) == ("fine", ["version_changed"], [])
+    assert "the reference window has 0 answers of the version that serves now" in html
+    later = (2 * DAY, 3 * DAY)
+    for shift, result in ((5.0, "fine"), (5.1, "drift")):
+        lines = records(ROWS, seed=3, start=2 * DAY, shift=shift)
+        write(tmp_path / "log", "1970-01-03-10.jsonl", _with(lines, new))
+        assert _report(tmp_path, reference=CURRENT, current=later)[0].result == result
+
+
+def test_a_first_record_that_did_not_fit_is_forgotten_after_both_windows(tmp_path: Path) -> None:
+    _reference(tmp_path / "log")
+    _current(tmp_path / "log", _today())
+    (tmp_path / "log" / "1969-12-31-10-2.jsonl").write_bytes(b'{"sequence":0,"request')
+    assert _report(tmp_path)[0].result == "fine"
+    (tmp_path / "log" / "1970-01-01-10-2.jsonl").write_bytes(b'{"sequence":0,"request')
+    assert _codes(_report(tmp_path)[0]) == ["torn_lines"]
+
+
 def test_damage_outside_both_windows_is_not_theirs(tmp_path: Path) -> None:
     _reference(tmp_path / "log")
     _current(tmp_path / "log", _today())

@@ -12,9 +12,13 @@ MOVED = ColumnDrift(0.9, 0.2, True, 1.0, 2.0)
 UNKNOWN = ColumnDrift(None, 0.2, None, None, None, "3 known values")
 
 
-def _drift(**columns: ColumnDrift) -> Drift:
+NEW = "the reference window has 3 answers of the version that serves now"
+LEFT_OUT = replace(UNKNOWN, reason=NEW)
+
+
+def _drift(new_version: str = "", /, **columns: ColumnDrift) -> Drift:
     judged = [column.drifted for column in columns.values() if column.drifted is not None]
-    return Drift(columns, sum(judged) / len(judged) if judged else None, (500, 500))
+    return Drift(columns, sum(judged) / len(judged) if judged else None, (500, 500), new_version)
 
 
 FINE = _drift(top_score=CALM, score_gap=UNKNOWN, history=CALM, hour=MOVED)
@@ -119,3 +123,23 @@ def test_damage_outweighs_drift_and_both_are_named() -> None:
     verdict = _judge(drift=_drift(top_score=MOVED), current=replace(GOOD, broken=2), fallbacks=0.9)
     assert verdict.result == "cannot_tell"
     assert _codes(verdict) == ("broken_lines", "score_drift", "drifted_share", "fallback_share")
+
+
+def test_a_new_version_is_fine_by_the_other_columns_and_named() -> None:
+    verdict = _judge(drift=_drift(NEW, top_score=LEFT_OUT, score_gap=LEFT_OUT, hour=CALM))
+    assert (verdict.result, _codes(verdict)) == ("fine", ("version_changed",))
+    assert NEW in verdict.reasons[0].text
+
+
+def test_a_new_version_hides_no_drift_of_the_other_columns() -> None:
+    drift = _drift(NEW, top_score=LEFT_OUT, hour=CALM, history=MOVED, ignored=MOVED)
+    assert (_judge(drift=drift).result, _codes(_judge(drift=drift))) == ("drift", ("drifted_share", "version_changed"))
+    assert _judge(drift=_drift(NEW, top_score=LEFT_OUT, hour=CALM), fallbacks=0.9).result == "drift"
+
+
+def test_a_new_version_excuses_no_other_gap() -> None:
+    few = replace(GOOD, rows=3)
+    assert _judge(drift=_drift(NEW, top_score=LEFT_OUT, hour=CALM), current=few).result == "cannot_tell"
+    assert _judge(drift=_drift(NEW, top_score=LEFT_OUT, hour=UNKNOWN)).result == "cannot_tell"
+    flawed = _judge(drift=_drift(NEW, top_score=UNKNOWN, hour=CALM))
+    assert (flawed.result, _codes(flawed)) == ("cannot_tell", ("no_score_judged",))

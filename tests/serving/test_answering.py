@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from dataset.vocabulary import RESERVED
+from scoring.pooled import Pooled
+from scoring.tables import Table
 from scoring.tower import Tower
-from serving import exposure, servable
+from serving import servable
 from serving.answering import Answering
 from serving.exposure import Exposure, ExposureLog
 from serving.messages import Answer, Request
+from tests.serving import logged
 
 
 @pytest.fixture
@@ -102,10 +105,27 @@ def test_one_score_that_is_no_number_is_never_recommended(tiny_servable: Path, l
     assert ask(answering, None, "item-3", "item-6", k=3).fallback is None
 
 
+@pytest.mark.parametrize("items", [3, 200])
+def test_a_model_that_raises_is_popularity(
+    tiny_servable: Path, log: ExposureLog, caplog: pytest.LogCaptureFixture, items: int
+) -> None:
+    """A form of too few items, or of too many: SciPy and numpy say ValueError."""
+    vectors = Table(np.ones((items, 4), np.float32))
+    form = Pooled(vectors, None, np.zeros(items, np.float32), 2.0, 10)
+    answering = Answering(replace(servable.read(tiny_servable), form=form), version="v1", log=log)
+    answer = ask(answering, "ann", "item-9", k=2)
+    assert (names(answer), answer.fallback) == (["11", "8"], "model_failed")
+    (entry,) = caplog.records
+    assert "the model failed" in entry.message
+    assert entry.exc_info is not None
+    assert entry.exc_info[0] is ValueError
+    assert ask(answering, None, k=1).fallback == "nothing_known"
+
+
 def test_every_answer_is_logged_before_it_is_given(answering: Answering, log: ExposureLog) -> None:
     before = time.time()
     answer = answered(answering, Request("ann", ("item-4", "nonsense"), 2), request_id="r-1", before=1)
-    (found,) = exposure.read(log.folder)
+    (found,) = logged.records(log.folder)
     assert before <= found.time <= time.time()
     assert found.latency_ms > 1000
     assert found == Exposure(
@@ -134,4 +154,4 @@ def test_a_clock_behind_the_stored_history_is_no_error(tiny_servable: Path, log:
 
 def test_warming_up_logs_nothing(answering: Answering, log: ExposureLog) -> None:
     answering.warm_up()
-    assert list(exposure.read(log.folder)) == []
+    assert logged.records(log.folder) == []

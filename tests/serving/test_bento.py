@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 import digest
-from serving import exposure, servable
-from tests.serving import tiny
+from serving import servable
+from tests.serving import logged, tiny
 
 SAVE_PROGRAM = """
 import shutil, sys
@@ -65,7 +65,7 @@ def test_each_bento_serves_the_model_it_was_built_with(tiny_servable: Path, newe
             answer = httpx.post(f"{server.url}/recommend", json={}).json()
         assert (answer["model_version"], answer["items"][0]["item_id"]) == (digest.of_folder(source), first)
     # Relative to where serving was started, not to the bento's folder in which the worker runs.
-    versions = {record.version for record in exposure.read(elsewhere / "own" / "exposures")}
+    versions = {record.version for record in logged.records(elsewhere / "own" / "exposures")}
     assert versions == {digest.of_folder(tiny_servable), digest.of_folder(newer)}
 
 

@@ -4,16 +4,19 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from serving import exposure
 from serving.exposure import Exposure, ExposureLog
+from tests.serving import logged
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
+DAY = 86_400
 
 
 def record(request_id: str, *, time: float = NOON) -> Exposure:
@@ -34,16 +37,26 @@ def record(request_id: str, *, time: float = NOON) -> Exposure:
     )
 
 
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file can grow. Python ignores the signal that comes with it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def test_reads_what_was_written_in_order(tmp_path: Path) -> None:
     log = ExposureLog(tmp_path / "exposures")
     for name in "abc":
         log.append(record(name))
-    reading = exposure.read(tmp_path / "exposures")
     expected = [msgspec.structs.replace(record(name), sequence=i) for i, name in enumerate("abc")]
-    assert list(reading) == expected
-    assert reading.torn == 0
+    assert logged.records(tmp_path / "exposures") == expected
     log.close()
-    assert list(exposure.read(tmp_path / "exposures")) == expected
+    assert logged.records(tmp_path / "exposures") == expected
+    assert logged.lost(tmp_path / "exposures") == []
 
 
 def test_fields_are_the_agreed_ones(tmp_path: Path) -> None:
@@ -76,7 +89,7 @@ def test_a_new_day_is_a_new_file_with_its_own_numbers(tmp_path: Path) -> None:
         log.append(record(name, time=time))
     log.close()
     assert [path.name[:10] for path in sorted(tmp_path.iterdir())] == ["2026-03-01", "2026-03-02"]
-    assert [(found.request_id, found.sequence) for found in exposure.read(tmp_path)] == [("a", 0), ("b", 1), ("c", 0)]
+    assert [(found.request_id, found.sequence) for found in logged.records(tmp_path)] == [("a", 0), ("b", 1), ("c", 0)]
 
 
 def test_two_logs_never_share_a_file(tmp_path: Path) -> None:
@@ -85,35 +98,6 @@ def test_two_logs_never_share_a_file(tmp_path: Path) -> None:
         log.append(record("a"))
         log.close()
     assert len(list(tmp_path.iterdir())) == 2
-
-
-@pytest.mark.parametrize("cut", [1, 2, 40, 10_000])
-def test_a_torn_tail_is_skipped_and_counted(tmp_path: Path, cut: int) -> None:
-    log = ExposureLog(tmp_path)
-    log.append(record("a"))
-    log.append(record("b"))
-    log.close()
-    (path,) = tmp_path.iterdir()
-    first, second = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(first + second[: -min(cut, len(second) - 1)])
-    reading = exposure.read(tmp_path)
-    assert [found.request_id for found in reading] == ["a"]
-    assert reading.torn == 1
-
-
-def test_a_foreign_line_is_skipped_and_counted(tmp_path: Path) -> None:
-    log = ExposureLog(tmp_path)
-    log.append(record("a"))
-    log.close()
-    (path,) = tmp_path.iterdir()
-    path.write_bytes(b"\xff\n{}\nnull\n" + path.read_bytes())
-    reading = exposure.read(tmp_path)
-    assert [found.request_id for found in reading] == ["a"]
-    assert reading.torn == 3
-
-
-def test_no_folder_is_no_records(tmp_path: Path) -> None:
-    assert list(exposure.read(tmp_path / "nothing")) == []
 
 
 def test_a_full_disk_drops_counts_and_complains_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -127,8 +111,62 @@ def test_a_full_disk_drops_counts_and_complains_once(tmp_path: Path, caplog: pyt
     (tmp_path / "exposures").unlink()
     log.append(record("b"))
     log.close()
-    (found,) = exposure.read(tmp_path / "exposures")
+    (found,) = logged.records(tmp_path / "exposures")
     assert (found.request_id, found.sequence) == ("b", 5)
+    assert logged.lost(tmp_path / "exposures") == [("missing", 5)]
+
+
+def test_what_a_day_lost_at_its_end_is_a_gap_in_the_next_file(tmp_path: Path) -> None:
+    log, folder = ExposureLog(tmp_path / "exposures"), tmp_path / "exposures"
+    log.append(record("a"))
+    with full_disk():
+        log.append(record("b"), record("c", time=NOON + 1))
+        log.append(record("d", time=NOON + DAY))
+    log.append(record("e", time=NOON + 2 * DAY), record("f", time=NOON + 2 * DAY))
+    log.append(record("g", time=NOON + 3 * DAY))
+    log.close()
+    assert [(found.request_id, found.sequence) for found in logged.records(folder)] == [
+        ("a", 0),
+        ("e", 3),
+        ("f", 4),
+        ("g", 0),
+    ]
+    assert logged.lost(folder) == [("missing", 3)]
+    assert log.dropped == 3
+
+
+def test_the_last_lost_record_is_tried_once_more_at_the_end(tmp_path: Path) -> None:
+    log, folder = ExposureLog(tmp_path / "exposures"), tmp_path / "exposures"
+    log.append(record("a"))
+    with full_disk():
+        for name in "bcd":
+            log.append(record(name))
+    log.close()
+    assert [(found.request_id, found.sequence) for found in logged.records(folder)] == [("a", 0), ("d", 3)]
+    assert logged.lost(folder) == [("missing", 2)]
+    assert log.dropped == 2
+
+
+def test_an_end_without_a_place_to_write_is_no_error(tmp_path: Path) -> None:
+    log = ExposureLog(tmp_path / "exposures")
+    with full_disk():
+        log.append(record("a"))
+        log.close()
+    assert (log.dropped, logged.records(tmp_path / "exposures")) == (1, [])
+
+
+def test_a_clock_set_back_over_midnight_begins_a_file_of_its_own(tmp_path: Path) -> None:
+    log = ExposureLog(tmp_path)
+    for name, time in (("a", NOON), ("b", NOON + DAY), ("c", NOON), ("d", NOON)):
+        log.append(record(name, time=time))
+    log.close()
+    assert [path.name[:10] for path in sorted(tmp_path.iterdir())] == ["2026-03-01", "2026-03-01", "2026-03-02"]
+    assert [(found.request_id, found.sequence) for found in logged.records(tmp_path)] == [
+        ("a", 0),
+        ("c", 0),
+        ("d", 1),
+        ("b", 0),
+    ]
 
 
 LIMITED_WRITER = """
@@ -159,9 +197,17 @@ def test_of_answers_given_together_only_what_is_not_whole_is_lost(tmp_path: Path
     command = [sys.executable, "-c", FULL_AFTER_ONE, str(tmp_path / "exposures")]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
     assert int(done.stdout) == 2
-    reading = exposure.read(tmp_path / "exposures")
-    assert [(found.request_id, found.sequence) for found in reading] == [("whole", 0), ("half", 1), ("again", 4)]
-    assert reading.torn == 1
+    assert logged.numbers(tmp_path / "exposures") == [0, 1, 4]
+    assert logged.lost(tmp_path / "exposures") == [("broken", 1), ("missing", 2)]
+
+
+def test_a_disk_that_is_full_at_the_end_of_a_line_makes_no_broken_one(tmp_path: Path) -> None:
+    writer = LIMITED_WRITER.replace("size + size // 2", "2 * size - 1")  # the name is one letter shorter
+    command = [sys.executable, "-c", writer, str(tmp_path / "exposures")]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 2
+    assert logged.numbers(tmp_path / "exposures") == [0, 1, 4]
+    assert logged.lost(tmp_path / "exposures") == [("missing", 2)]
 
 
 def test_answers_given_together_are_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +223,7 @@ def test_answers_given_together_are_one_write(tmp_path: Path, monkeypatch: pytes
     monkeypatch.undo()
     log.close()
     assert len(writes) == 1
-    assert [(found.request_id, found.sequence) for found in exposure.read(tmp_path)] == [("a", 0), ("b", 1), ("c", 2)]
+    assert [(found.request_id, found.sequence) for found in logged.records(tmp_path)] == [("a", 0), ("b", 1), ("c", 2)]
 
 
 def test_half_a_line_on_a_full_disk_spoils_no_other(tmp_path: Path) -> None:
@@ -185,7 +231,6 @@ def test_half_a_line_on_a_full_disk_spoils_no_other(tmp_path: Path) -> None:
     command = [sys.executable, "-c", LIMITED_WRITER, str(tmp_path / "exposures")]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
     assert int(done.stdout) == 3
-    reading = exposure.read(tmp_path / "exposures")
-    assert [(found.request_id, found.sequence) for found in reading] == [("whole", 0), ("again", 4)]
-    assert reading.torn == 1
+    assert logged.numbers(tmp_path / "exposures") == [0, 4]
+    assert logged.lost(tmp_path / "exposures") == [("broken", 1), ("missing", 3)]
     assert os.strerror(errno.EFBIG) in done.stderr or "records were written" in done.stderr

@@ -12,7 +12,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 import digest
-from serving import exposure
+from tests.serving import logged
 from tests.serving.tiny import Server
 
 LARGEST_RSS_KB = 250_000
@@ -78,7 +78,7 @@ def test_another_request_id_is_replaced(server: Server, given: str) -> None:
 
 def test_answers_are_logged(server: Server) -> None:
     identity = post(server, {"user_id": "ann", "k": 2}).json()["request_id"]
-    (found,) = (record for record in exposure.read(server.exposures) if record.request_id == identity)
+    (found,) = (record for record in logged.records(server.exposures) if record.request_id == identity)
     assert (found.user_id, found.items, found.popularity_rank) == ("ann", ["item-2", "item-3"], [9, 8])
 
 
@@ -191,7 +191,7 @@ def test_docs_describe_the_endpoint_to_a_client_generator(server: Server) -> Non
     jsonschema.validate(post(server, {}).json(), answer)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"items": []}, answer)
-    assert {"400", "413", "415", "422"} <= set(operation["responses"])
+    assert {"400", "413", "415", "422", "429", "500", "504"} <= set(operation["responses"])
 
 
 def test_the_worker_is_small_and_has_no_tensorflow_and_no_pandas(server: Server) -> None:
