@@ -14,6 +14,9 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 # Many containers keep Python from storing bytecode; each stage is a process, and each would compile its imports anew.
 export PYTHONDONTWRITEBYTECODE :=
 
+# What cannot be made again, or not for nothing.
+KEPT := artifacts/registry artifacts/exposures artifacts/tuning
+
 .PHONY: help install demo test lint format types unit repro bench peers serve ui clean
 
 help: ## list these verbs
@@ -53,9 +56,10 @@ unit: install ## pytest, two files at a time
 repro: install ## the reproducible part alone, the same as `dvc repro`
 	dvc repro
 
-bench: install ## all figures of our own into docs/results and README (hours; each command goes alone too)
+bench: install ## all figures of our own but MovieLens-1M's into docs/results and README (hours; each goes alone too)
 	python -m benchmarks.quality
-	python -m benchmarks.readme
+	python -m benchmarks.cold_items
+	python -m benchmarks.ranking
 	python -m benchmarks.compression
 	python -m benchmarks.index
 	python -m benchmarks.training_speed
@@ -63,9 +67,12 @@ bench: install ## all figures of our own into docs/results and README (hours; ea
 	python -m benchmarks.growth
 	python -m benchmarks.bento_size
 	python -m benchmarks.soak --seconds 300
+	python -m benchmarks.soak --seconds 1800 --share 0.5
+	python -m benchmarks.readme
 
 peers: install ## other libraries on the same questions, after `make bench` (full mode: hours; it can be interrupted)
 	python -m benchmarks.side_by_side
+	python -m benchmarks.readme
 
 serve: install ## serve the newest bento on 127.0.0.1:3000
 	@bentoml get podium:latest > /dev/null 2>&1 || { echo "There is no bento yet. Make one: make demo"; exit 1; }
@@ -74,5 +81,6 @@ serve: install ## serve the newest bento on 127.0.0.1:3000
 ui: install ## Prefect server and UI on 127.0.0.1:4200, the deployments and a worker
 	@python -m flows.ui
 
-clean: ## remove the environment and everything DVC and the flows made
-	rm -rf .venv .cache dvc_plots artifacts data/raw data/prepared data/split data/features .dvc/cache .dvc/tmp
+clean: ## remove the environment and what DVC and the flows made, but registry, exposures and tuning
+	rm -rf .venv .cache dvc_plots data/raw data/prepared data/split data/features .dvc/cache .dvc/tmp
+	rm -rf $(filter-out $(KEPT),$(wildcard artifacts/*))

@@ -109,9 +109,9 @@ def started(endpoint: Endpoint, home: Path, body: bytes) -> Iterator[Running]:
     port, log = processes.port(), home / "server.log"
     url = f"http://127.0.0.1:{port}/recommend"
     began = time.perf_counter()
-    with processes.running(endpoint.arguments(port), log=log, environment=endpoint.variables(home)) as pid:
-        answer = _first(Target.of(url), body, pid, log, began + START_SECONDS)
-        yield Running(url, pid, time.perf_counter() - began, answer)
+    with processes.running(endpoint.arguments(port), log=log, environment=endpoint.variables(home)) as process:
+        answer = _first(Target.of(url), body, process.pid, log, began + START_SECONDS)
+        yield Running(url, process.pid, time.perf_counter() - began, answer)
 
 
 def _first(target: Target, body: bytes, pid: int, log: Path, deadline: float) -> bytes:

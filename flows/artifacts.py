@@ -1,6 +1,7 @@
 """What the Prefect UI shows of a run: tables, links, a picture and progress."""
 
 import base64
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,8 @@ STEP = 5
 @contextmanager
 def progress(stage: str) -> Iterator[Progress]:
     """A progress artifact that goes to 100 when its stage has ended well."""
-    made = create_progress_artifact(0.0, key=f"progress-{stage.replace('@', '-')}", description=f"Stage {stage}")
+    key = re.sub("[^a-z0-9]", "-", f"progress-{stage}".lower())  # Prefect refuses other characters; models have them
+    made = create_progress_artifact(0.0, key=key, description=f"Stage {stage}")
     artifact = cast(UUID, made)  # outside a coroutine it is no coroutine
     shown = 0
 

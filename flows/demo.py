@@ -22,14 +22,18 @@ from tasks.replay import Window, replay
 
 def main() -> int:
     """Runs the loop; 0 when it came to its end, whatever the gate decided."""
-    console = Console(stderr=True)
+    console, shown = Console(stderr=True), Console()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     started = time.monotonic()
-    settings = params.load()
     console.rule("1/4  Train, compress, evaluate, decide, package (a Prefect flow over the DVC stages)")
-    decision = training()
+    trained = training()
+    settings = params.load()
+    if trained.bento is None:
+        screen.decided(shown, settings, trained.decision)
+        screen.nothing_served(shown)
+        return 0
     console.rule("2/4  Serve the champion and ask it")
-    with endpoint.serving(settings) as url:
+    with endpoint.serving(settings, trained.bento) as url:
         asked = ask(url, settings)
         screen.answers(console, asked)
         console.rule("3/4  Replay later traffic")
@@ -38,7 +42,9 @@ def main() -> int:
         ]
     console.rule("4/4  Watch for drift (a Prefect flow over Evidently)")
     verdict = monitoring(*_bounds(windows))
-    screen.summary(Console(), settings, decision, windows, verdict, seconds=time.monotonic() - started)
+    screen.decided(shown, settings, trained.decision)
+    screen.watched(shown, settings, windows, verdict)
+    shown.print(f"[dim]The loop took {time.monotonic() - started:.0f} s.[/dim]")
     return 0
 
 

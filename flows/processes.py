@@ -24,6 +24,10 @@ class StartError(RuntimeError):
     """A server did not come up; the message ends with its log."""
 
 
+class EndedError(RuntimeError):
+    """A server ended though nobody had told it to; the message ends with its log."""
+
+
 def port(wanted: int | None = None) -> int:
     """`wanted` if nobody listens there on loopback, else, or if none is wanted, one that is free.
 
@@ -45,8 +49,8 @@ def port(wanted: int | None = None) -> int:
 @contextmanager
 def running(
     arguments: list[str], *, log: Path, ready: str | None = None, environment: Mapping[str, str] | None = None
-) -> Iterator[int]:
-    """Runs `python -m <arguments>` in a process group of its own for the time of the context; gives its pid.
+) -> "Iterator[subprocess.Popen[bytes]]":
+    """Runs `python -m <arguments>` in a process group of its own for the time of the context.
 
     Args:
         arguments: module and arguments.
@@ -70,9 +74,15 @@ def running(
     try:
         if ready:
             _wait(process, ready, log)
-        yield process.pid
+        yield process
     finally:
         _stop(process)
+
+
+def check(process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Raises EndedError when a server that should run has ended."""
+    if process.poll() is not None:
+        raise EndedError(f"{_ended(process)}; {_tail(log)}")
 
 
 def _wait(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
@@ -84,9 +94,17 @@ def _wait(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
         except httpx.TransportError:
             pass  # not listening yet
         time.sleep(0.2)
-    ended = f"was not ready in {START_SECONDS} s" if process.poll() is None else f"ended with {process.returncode}"
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-    raise StartError(f"{url}: the server {ended}; {log} ends with:\n{tail}")
+    said = f"the server was not ready in {START_SECONDS} s" if process.poll() is None else _ended(process)
+    raise StartError(f"{url}: {said}; {_tail(log)}")
+
+
+def _ended(process: "subprocess.Popen[bytes]") -> str:
+    return f"the server ended with {process.returncode}"
+
+
+def _tail(log: Path) -> str:
+    last = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+    return f"{log} ends with:\n{last}"
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -44,7 +44,10 @@ class BusyError(RuntimeError):
 
 @contextmanager
 def exclusive() -> Iterator[None]:
-    """Holds the working folder for one run; a second run waits here until the first has ended."""
+    """Holds the working folder for one run, from its settings to its bento; a second waits until the first has ended.
+
+    What is read before may be another run's past: params.yaml belongs inside.
+    """
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(LOCK, timeout=PATIENCE_SECONDS):
         yield

@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args, get_type_hints
 
 if __name__ == "__main__":  # before Prefect is imported; what stops a run is told once, by `main`
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
@@ -48,12 +48,27 @@ def tuning(
     settings = params.load(PARAMS)
     asked = {"model": model, "trials": trials, "timeout_seconds": timeout_seconds, "sampler": sampler}
     chosen = {name: value for name, value in asked.items() if value is not None}
-    tuned: Tuned = _tune(settings, msgspec.structs.replace(settings.tune, **chosen))
+    tuned: Tuned = _tune(settings, _changed(settings.tune, chosen))
     artifacts.study(tuned)
     if write:
         with reproduce.exclusive():  # a training flow reads params.yaml anew at each stage
             patch.write(PARAMS, tuned.model, tuned.values)
     return tuned
+
+
+def _changed(settings: params.Tune, chosen: dict[str, Any]) -> params.Tune:
+    """`settings` with some changed, checked as if they stood in params.yaml.
+
+    Raises:
+        params.ParamsError: a value is out of its bounds; the message names it.
+    """
+    types = get_type_hints(params.Tune, include_extras=True)
+    for name, value in chosen.items():
+        try:
+            msgspec.convert(value, type=types[name])
+        except msgspec.ValidationError as error:
+            raise params.ParamsError(f"{name}: {error}. Received: {value}") from error
+    return msgspec.structs.replace(settings, **chosen)
 
 
 def _tune(settings: params.Params, chosen: params.Tune) -> Any:  # noqa: ANN401  # Prefect gives tasks other types

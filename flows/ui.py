@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from flows import processes
 
@@ -20,28 +21,54 @@ LOGS = Path(".cache/ui")
 
 
 def main() -> int:
-    """Starts everything, registers the deployments, waits."""
-    console = Console()
+    """0 after Ctrl-C; 1 when the server or the worker did not come up or ended by itself, with the reason on stderr."""
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    port = processes.port(PORT)
+    try:
+        run(Console(), processes.port(PORT), stopped)
+    except (processes.StartError, processes.EndedError) as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(Text(str(error)))
+        return 1
+    return 0
+
+
+def run(console: Console, port: int, stopped: threading.Event) -> None:
+    """Starts everything, registers the deployments, waits.
+
+    Raises:
+        processes.StartError: the server did not come up, or a deployment could not be registered.
+        processes.EndedError: the server or the worker ended by itself.
+    """
     url = f"http://127.0.0.1:{port}"
     api = {"PREFECT_API_URL": f"{url}/api"}
+    server_log, worker_log = LOGS / "server.log", LOGS / "worker.log"
     console.print("Starting the Prefect server (about 10 seconds) ...")
-    server = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    # The page talks to the server by the address it was told, so that has to be the one it is really on.
-    ui = {"PREFECT_UI_API_URL": f"{url}/api", **api}
-    with processes.running(server, log=LOGS / "server.log", ready=f"{url}/api/health", environment=ui):
+    arguments = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    ready = f"{url}/api/health"
+    with processes.running(arguments, log=server_log, ready=ready, environment=api | page(port)) as server:
         register(api)
-        worker = ["prefect", "worker", "start", "--pool", POOL, "--type", "process"]
-        with processes.running(worker, log=LOGS / "worker.log", environment=api):
+        arguments = ["prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+        with processes.running(arguments, log=worker_log, environment=api) as worker:
             console.print(f"[bold]{url}/deployments[/bold]  has training (nightly), monitoring (hourly), tuning")
             console.print(f"Run one now:  PREFECT_API_URL={url}/api prefect deployment run training/nightly")
             console.print(f"Logs are in {LOGS}/. Ctrl-C ends the server and the worker.")
-            stopped.wait()
+            while not stopped.wait(1):
+                processes.check(server, server_log)
+                processes.check(worker, worker_log)
             console.print("Stopping ...")
-    return 0
+
+
+def page(port: int) -> dict[str, str]:
+    """What the server has to know of the page that it serves, as environment variables.
+
+    The page talks to the server by the address it was told, so that has to be the one it is really on; opened as
+    localhost it is of another origin, which has to be allowed. prefect.toml keeps all others out.
+    """
+    return {
+        "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
+    }
 
 
 def register(api: dict[str, str]) -> None:

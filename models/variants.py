@@ -22,6 +22,10 @@ class NotCompressedError(ValueError):
     """A contestant claims to be smaller or sparser and is not."""
 
 
+class UnfinishedError(ValueError):
+    """A folder has no tournament's outcome, or one that cannot be read."""
+
+
 class Variant(msgspec.Struct, frozen=True):
     """What is known of a variant without the test."""
 
@@ -50,7 +54,11 @@ class Variant(msgspec.Struct, frozen=True):
 
 
 class Upon(msgspec.Struct, frozen=True):
-    """What a model that stands upon another one adds to it, on validation queries that neither of them learned from."""
+    """What a model that stands upon another one adds to it, on validation queries that it did not learn from.
+
+    Nor did the other one, unless that is a blend or a switch: their few weights have, which makes them look rather too
+    good than too bad.
+    """
 
     model: str
     """Which one it stands upon."""
@@ -73,31 +81,43 @@ class Variants(msgspec.Struct, frozen=True):
     model: str
     """Whose variants they are."""
     chosen: str
-    savedmodel_bytes: int
-    """The float model with its index as a TensorFlow SavedModel; of a baseline, its float form."""
+    uncompressed_bytes: int
+    """What sizes are compared with: a neural model with its index as a float TensorFlow SavedModel, of a blend the sum
+    of its parts', of any other the float form."""
     measured: list[Variant]
     upon: Upon | None = None
     """Of a second stage: measured on a part of validation alone, as are its variants."""
 
     @classmethod
     def read(cls, folder: Path) -> "Variants":
-        """Reads variants.json of a variants folder."""
-        return msgspec.json.decode((folder / "variants.json").read_bytes(), type=cls)
+        """Reads variants.json of a variants folder.
 
-    @classmethod
-    def of_models(cls, folder: Path) -> dict[str, "Variants"]:
-        """Model -> its variants, for every model that has a folder in `folder`."""
-        return {path.name: cls.read(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+        Raises:
+            UnfinishedError: it is not there, or of another kind.
+        """
+        path = folder / "variants.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except (OSError, msgspec.DecodeError) as error:
+            raise UnfinishedError(f"{path}: cannot be read: {error}. Run `dvc repro`") from error
 
     @property
     def winner(self) -> Variant:
         """The chosen variant."""
-        return next(variant for variant in self.measured if variant.name == self.chosen)
+        return self._named(self.chosen)
+
+    @property
+    def parent(self) -> Variant:
+        """The float variant."""
+        return self._named(PARENT)
+
+    def _named(self, name: str) -> Variant:
+        return next(variant for variant in self.measured if variant.name == name)
 
     @property
     def times_smaller(self) -> float:
-        """How many times the winner fits into the float SavedModel."""
-        return self.savedmodel_bytes / self.winner.size_bytes
+        """How many times the winner fits into what it is compared with."""
+        return self.uncompressed_bytes / self.winner.size_bytes
 
 
 def choose(measured: list[Variant], *, min_saving: float) -> str:

@@ -86,7 +86,7 @@ def rollback(registry: Registry, actor: str, reason: str) -> None:
 def run(options: argparse.Namespace) -> int:
     """Does what the command line says and returns the exit code."""
     folder = options.registry or params.load().paths.registry
-    with Registry(folder) as registry:
+    with Registry(folder, make=False) as registry:
         match options.command:
             case "list":
                 show_list(registry)

@@ -60,16 +60,23 @@ SCHEMA: Final = (
 )
 
 
-def connect(folder: Path) -> sqlite3.Connection:
-    """Opens the registry's database, and makes it first where there is none.
+def connect(folder: Path, *, make: bool) -> sqlite3.Connection:
+    """Opens the registry's database.
+
+    Args:
+        folder: the registry's.
+        make: whether a missing one is made first.
 
     Raises:
-        RegistryError: the file isn't a registry this code can read.
+        RegistryError: there is none, or the file isn't a registry this code can read.
     """
-    (folder / VERSIONS).mkdir(parents=True, exist_ok=True)
     path = folder / DATABASE
     try:
+        if make:
+            (folder / VERSIONS).mkdir(parents=True, exist_ok=True)
         if not _is_made(path):
+            if not make:
+                raise RegistryError(f"{folder}: no registry, {DATABASE} isn't there; the first promote makes one")
             with locked(folder):
                 _create(path)
         connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)

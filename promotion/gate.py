@@ -1,18 +1,21 @@
 """The gate: does the challenger take the champion's place? A pure function of evidence and rules.
 
-A challenger is promoted when all of these hold, each shown by the whole of a paired interval and not by a mean:
+A challenger is promoted when all of these hold, the first four shown by the whole of a paired interval and not by a
+mean:
 
     primary       its gain over the reference is above `min_gain`
+    baseline      it loses nothing against each other baseline
     compression   its loss against its own float parent is within `max_compression_loss`
-    slices        its loss on each slice that is large enough is within `max_slice_drop`
+    slice         its loss on each slice that is large enough is within `max_slice_drop`
     coverage      its coverage is not lower by more than `max_coverage_drop`
     latency       its p99 is at most `latency_p99_ms`
     size          it is at most `size_limit_bytes`
 
-What is shown to be false rejects it; what is neither shown nor refuted holds it back, more data may decide. With too
-little evidence to ask at all the answer is `insufficient`. The reference is the champion, re-scored on the same
-queries, or the best baseline while there is none. Non-inferiority by intervals: Walker and Nowacki 2011,
-"Understanding equivalence and noninferiority testing".
+What is shown to be false rejects it; what is neither shown nor refuted holds it back, more data may decide. The last
+three are numbers without an interval and pass or reject. What the people in charge have gone back from is held: figures
+did not tell them why. With too little evidence to ask at all the answer is `insufficient`. The reference is the
+champion, re-scored on the same queries, or while there is none the baseline that is best on validation. Non-inferiority
+by intervals: Walker and Nowacki 2011, "Understanding equivalence and noninferiority testing".
 """
 
 from collections.abc import Mapping
@@ -53,12 +56,16 @@ class Evidence:
     """Name or digest."""
     reference: str
     """The champion's, or the best baseline's."""
+    withdrawn: bool
+    """Whether the challenger was champion until somebody rolled it back."""
     users: npt.NDArray[np.integer]
     """[n] whose query it was."""
     ours: Values
     """[n] the challenger's primary metric."""
     theirs: Values
     """[n] the reference's."""
+    baselines: Mapping[str, Values]
+    """Name -> [n] that of each baseline besides challenger and reference."""
     parent: Values
     """[n] that of the float model the challenger was compressed from."""
     slices: Mapping[str, npt.NDArray[np.bool_]]
@@ -107,6 +114,7 @@ def decide(evidence: Evidence, rules: Rules, bootstrap: Bootstrap) -> Decision:
     if not checks:
         checks = (
             _primary(evidence, rules, bootstrap),
+            *_baselines(evidence, bootstrap),
             _compression(evidence, rules, bootstrap),
             *_slices(evidence, rules, bootstrap),
             _coverage(evidence, rules),
@@ -138,6 +146,9 @@ def _sufficiency(evidence: Evidence, rules: Rules) -> tuple[Check, ...]:
     found = []
     if evidence.challenger == evidence.reference:
         found.append(_flag("same_version", "held", "the challenger is the champion", 0, 0))
+    elif evidence.withdrawn:
+        text = "the challenger was champion and was rolled back; only another version may take the place"
+        found.append(_flag("rolled_back", "held", text, 0, 0))
     if queries < rules.min_queries:
         text = f"{queries} test queries, at least {rules.min_queries} are needed"
         found.append(_flag("too_few_queries", "insufficient", text, queries, rules.min_queries))
@@ -154,6 +165,13 @@ def _primary(evidence: Evidence, rules: Rules, bootstrap: Bootstrap) -> Check:
     gain = bootstrap.relative(evidence.ours, evidence.theirs, evidence.users)
     outcome: Outcome = "passed" if gain.low > rules.min_gain else "rejected" if gain.high < rules.min_gain else "held"
     return _interval("primary", outcome, f"gain over {evidence.reference[:12]}", gain, rules.min_gain)
+
+
+def _baselines(evidence: Evidence, bootstrap: Bootstrap) -> list[Check]:
+    changes = {
+        name: bootstrap.relative(evidence.ours, theirs, evidence.users) for name, theirs in evidence.baselines.items()
+    }
+    return [_not_inferior(f"baseline:{name}", f"change from {name}", change, 0.0) for name, change in changes.items()]
 
 
 def _compression(evidence: Evidence, rules: Rules, bootstrap: Bootstrap) -> Check:

@@ -161,6 +161,16 @@ def succession(events: Sequence[Event]) -> list[str]:
     return line
 
 
+def withdrawn(events: Sequence[Event]) -> frozenset[str]:
+    """The versions that were champion until a rollback, and have not become it again since."""
+    found: set[str] = set()
+    for event in (event for event in events if event.alias == "champion"):
+        if event.kind == "rollback":
+            found.add(event.previous)
+        found.discard(event.digest)
+    return frozenset(found)
+
+
 def _follows(hash_before: str, event: Event) -> bool:
     """False as well when a damaged page made a column something that has no JSON form."""
     try:

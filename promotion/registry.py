@@ -5,11 +5,12 @@ the history the decision rests, and loses when the history has moved on. Everyth
 history's chain and the version's bytes, so that a damaged registry serves nothing rather than something else.
 """
 
+import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
 
 from promotion import database, head
-from promotion.ledger import Event, LedgerError, canonical, follow, holder, succession
+from promotion.ledger import Event, LedgerError, canonical, follow, holder, succession, withdrawn
 from promotion.shelf import Shelf, now
 from promotion.versions import RegistryError, Version
 
@@ -67,6 +68,14 @@ class Registry(Shelf):
             LedgerError: the history was changed.
         """
         return len(self.history())
+
+    def withdrawn(self) -> frozenset[str]:
+        """Digests of the versions that somebody went back from, see `promotion.ledger.withdrawn`.
+
+        Raises:
+            LedgerError: the history was changed.
+        """
+        return withdrawn(self.history())
 
     def history(self) -> tuple[Event, ...]:
         """All events, oldest first.
@@ -137,13 +146,15 @@ class Registry(Shelf):
             found.append(f"{database.DATABASE}: row {row} of {table} refers to a version that isn't there")
         try:
             self.history()
-        except LedgerError as error:
+        except (LedgerError, sqlite3.DatabaseError) as error:
             found.append(str(error))
-        for version in self.versions():
+        for (digest,) in self._connection.execute("SELECT digest FROM versions ORDER BY rowid").fetchall():
             try:
-                self.verify(version.digest)
+                self.verify(digest)
             except RegistryError as error:
                 found.append(str(error))
+            except sqlite3.DatabaseError as error:  # such as text that is no UTF-8
+                found.append(f"{database.DATABASE}: row of version {digest}: {error}")
         return tuple(found)
 
     def _append(self, draft: dict[str, str], expected_generation: int) -> int:

@@ -16,16 +16,20 @@ PREFIX_LENGTH: Final = 8
 
 
 class Shelf:
-    """A registry folder, made when there is none. One object belongs to one thread; processes may share the folder."""
+    """A registry folder. One object belongs to one thread; processes may share the folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, make: bool = True) -> None:
         """Opens the registry.
 
+        Args:
+            folder: where it is.
+            make: whether it is made when there is none; whoever only reads must not take an empty one for theirs.
+
         Raises:
-            RegistryError: the folder holds something else, or a newer registry than this code knows.
+            RegistryError: there is none, or the folder holds something else or a newer registry than this code knows.
         """
         self.folder = folder
-        self._connection = database.connect(folder)
+        self._connection = database.connect(folder, make=make)
 
     def close(self) -> None:
         """Closes the database; the object is of no use afterwards."""
@@ -106,10 +110,9 @@ class Shelf:
     def _version(self, row: tuple[str, str, int, str]) -> Version:
         digest, time, size, files = row
         try:
-            names = json.loads(files)
+            return Version(digest, self.path(digest), time, size, dict(json.loads(files)))
         except (TypeError, ValueError) as error:
             raise RegistryError(f"{self.folder / database.DATABASE}: row of version {digest} is damaged") from error
-        return Version(digest, self.path(digest), time, size, names)
 
 
 def now() -> str:

@@ -17,6 +17,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     model: str
     variant: str
     """Whose item vectors they are."""
+    digest: str | None = None
+    """Of the variant's folder; null in what was written before it was noted."""
     exact: bool
     """Whether all items are multiplied, so that there is nothing but this file."""
     why: str

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+import digest
 from dataset.query import DAY_SECONDS, Timelines
 from dataset.world import World
 from models.baselines import popularity
 from scoring import index_folder
-from scoring.forms import FormError
 from scoring.index_folder import RECORD
 from scoring.nearest import FILES
 from serving import servable
+from tasks.examined import StaleError
 
 
 def assemble(
@@ -28,13 +29,14 @@ def assemble(
         index: what the stage of that name made of the variant; None, or not there, for forms that it knows nothing of.
 
     Raises:
-        scoring.forms.FormError: the index cannot be read, or was made of another variant.
+        scoring.forms.FormError: the index cannot be read.
+        tasks.examined.StaleError: the index was made of another variant.
     """
     fold = world.final
     for path in model.iterdir():
         shutil.copyfile(path, folder / path.name)
     if index is not None and index.exists():
-        _add_index(folder, index, model.name)
+        _add_index(folder, index, model)
     users, known = _with_history(world.users, fold.known)
     window = recent_popularity_days * DAY_SECONDS
     recent = popularity.counts(known, len(world.items), freeze=fold.freeze, window_seconds=window)
@@ -52,11 +54,11 @@ def assemble(
     )
 
 
-def _add_index(folder: Path, index: Path, variant: str) -> None:
-    """Copies an index, unless the search is exact."""
+def _add_index(folder: Path, index: Path, model: Path) -> None:
+    """Copies a variant's index, unless the search is exact."""
     record, _ = index_folder.read(index)
-    if record.variant != variant:
-        raise FormError(f"{index / RECORD}: must be of {variant!r}. Received: {record.variant!r}. Run `dvc repro`")
+    if record.digest != digest.of_folder(model):
+        raise StaleError(f"{index / RECORD}: must be of {model} as it is now. It is of another. Run `dvc repro`")
     if not record.exact:
         for name in (*FILES, RECORD):
             shutil.copyfile(index / name, folder / name)

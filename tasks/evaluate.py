@@ -1,10 +1,11 @@
 """evaluate: every variant of every model on the test queries, each metric with its interval.
 
-A subject is a model's name, which is its float variant, or `<model>-<variant>`. The test is read here and nowhere else;
-nothing is chosen by it.
+A subject is a model's name, which is its float variant, or `<model>-<variant>`. No stage chooses anything by the test;
+`promote` decides by what is found here, and asks the champion the same queries.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,13 +21,14 @@ from evaluation.content import Content
 from evaluation.groups import groups
 from evaluation.measure import Exam
 from evaluation.pareto import Point, Words
-from evaluation.protocol import Scorer
 from evaluation.ratings import rating_errors
 from evaluation.report import ALL, Row
 from evaluation.significance import Bootstrap
 from models.baselines import biases, popularity
-from models.variants import PARENT, Variants
+from models.variants import Variants
 from scoring import folder as form_folder
+from tasks import examined
+from tasks.contenders import Contenders, subject
 
 log = logging.getLogger(__name__)
 
@@ -55,28 +57,31 @@ def evaluate(
     blend: Path,
     rank: Path,
     evaluation: Path,
+    models: list[str],
     settings: params.Evaluate,
     seed: int,
 ) -> EvaluateSummary:
-    """Writes per_query.parquet, quality.csv, pareto.html, metrics/ and plots/.
+    """Writes per_query.parquet, quality.csv, examined.json, pareto.html, metrics/ and plots/.
 
     metrics/ratings/ is there where the log has weights.
 
     Raises:
         evaluation.protocol.ScoreError: a model gives scores that cannot be ranked.
+        models.variants.UnfinishedError: a model's tournament has not been held.
     """
     world = World.read(features)
-    outcomes = outcomes_of(variants, blend, rank)
-    best = leader(outcomes)
+    contenders = Contenders.read(models, variants=variants, blend=blend, rank=rank)
+    outcomes, best = contenders.outcomes, contenders.leader
     exam = replace(examination(world, settings), content=content(world, settings))
-    scorers = subjects(variants, blend, rank)
+    scorers = {name: form_folder.read(folder)[1] for name, folder in contenders.subjects()}
     progress = tqdm(scorers.items(), desc="evaluate", unit="subject", leave=False)
     rankings = {name: exam.take(scorer) for name, scorer in progress}
     measured = {name: exam.per_query(ranking) for name, ranking in rankings.items()}
     bootstrap = Bootstrap(settings.bootstrap_samples, settings.confidence, seed)
     rows = report.intervals(exam, rankings, measured, bootstrap)
-    report.write_parquet(evaluation / "per_query.parquet", report.per_query(exam, rankings, measured))
+    durable.write_parquet(evaluation / "per_query.parquet", report.per_query(exam, rankings, measured))
     report.write_table(evaluation / "quality.csv", rows)
+    examined.write(evaluation, contenders)
     for name, found in report.headline(rows, HEADLINE_CUTOFF).items():
         durable.write_json(evaluation / "metrics" / f"{name}.json", found)
     for name, found in rating_accuracy(world, settings, bootstrap).items():
@@ -114,7 +119,7 @@ def evaluate(
     )
 
 
-def _sized(outcomes: dict[str, Variants], rows: list[Row], metric: str) -> list[Point]:
+def _sized(outcomes: Mapping[str, Variants], rows: list[Row], metric: str) -> list[Point]:
     """Every subject with its bytes and quality.
 
     Latency is no colour here: no two runs measure the same, and a stage's files have to be the same.
@@ -138,29 +143,6 @@ def _sized(outcomes: dict[str, Variants], rows: list[Row], metric: str) -> list[
         for model, outcome in outcomes.items()
         for variant in outcome.measured
     ]
-
-
-def outcomes_of(*folders: Path) -> dict[str, Variants]:
-    """Model -> its variants, of all models in any of the folders."""
-    return {model: found for folder in folders for model, found in Variants.of_models(folder).items()}
-
-
-def leader(outcomes: dict[str, Variants]) -> str:
-    """The model whose chosen variant is best on validation, the first by name among equals.
-
-    A second stage has learned from a part of validation, so it is compared on the rest and with the model that it
-    stands upon alone: it takes the place of a leader that it gains on.
-    """
-    alone = [name for name, found in outcomes.items() if found.upon is None]
-    best = min(alone, key=lambda name: (-outcomes[name].winner.validation_ndcg_at_10, name))
-    above = {name: found.upon for name, found in outcomes.items() if found.upon and found.upon.model == best}
-    better = [name for name, upon in above.items() if upon.gains]
-    return min(better, key=lambda name: (-above[name].change_low, name), default=best)
-
-
-def subject(model: str, variant: str) -> str:
-    """What a variant is called in every table."""
-    return model if variant == PARENT else f"{model}-{variant}"
 
 
 def examination(world: World, settings: params.Evaluate) -> Exam:
@@ -216,14 +198,4 @@ def rating_accuracy(world: World, settings: params.Evaluate, bootstrap: Bootstra
             for bound, value in (("", span.value), ("_low", span.low), ("_high", span.high))
         }
         for name, metrics in found.items()
-    }
-
-
-def subjects(*folders: Path) -> dict[str, Scorer]:
-    """Subject -> scorer of every variant of every model, all frozen at the start of the test."""
-    return {
-        subject(model, variant.name): form_folder.read(folder / model / "final" / variant.name)[1]
-        for folder in folders
-        for model, outcome in Variants.of_models(folder).items()
-        for variant in outcome.measured
     }

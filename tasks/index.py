@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+import digest
 import durable
 import params
 from dataset.query import Longs, Queries
@@ -47,8 +48,10 @@ def index(*, features: Path, variants: Path, index: Path, settings: params.Index
         RecallError: the index finds less than `settings.min_recall` of the exact ten best.
     """
     world, chosen = World.read(features), Variants.read(variants).chosen
-    form, catalogue = form_folder.read(variants / "final" / chosen)[1], world.final.catalogue
-    said = Record(model=name, variant=chosen, exact=True, why="", items=len(catalogue))
+    folder, catalogue = variants / "final" / chosen, world.final.catalogue
+    form = form_folder.read(folder)[1]
+    of = digest.of_folder(folder)
+    said = Record(model=name, variant=chosen, digest=of, exact=True, why="", items=len(catalogue))
     number = int(catalogue.sum())
     if not isinstance(form, Tower | Tied):
         said = msgspec.structs.replace(said, why=f"the form is {form.KIND}, which has no item vectors")

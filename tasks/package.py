@@ -9,6 +9,7 @@ import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import bentoml
@@ -46,9 +47,9 @@ def package(*, registry: Path, project: Path) -> PackageSummary:
         project: the folder of bentofile.yaml.
 
     Raises:
-        promotion.registry.RegistryError: there is no champion, or its bytes are not what was registered.
+        promotion.registry.RegistryError: there is no registry or no champion, or its bytes are not what was registered.
     """
-    with Registry(registry) as book:
+    with Registry(registry, make=False) as book:
         champion = book.champion()
         since = max((event.generation for event in book.history() if event.alias == CHAMPION), default=0)
     if champion is None:
@@ -57,7 +58,7 @@ def package(*, registry: Path, project: Path) -> PackageSummary:
     model = _store(champion, version)
     bento = f"{version}-{_code(project)[:8]}"
     if built := _latest(bentoml.bentos) != f"{NAME}:{bento}":
-        _forget(f"{NAME}:{bento}")
+        _forget(bentoml.bentos, f"{NAME}:{bento}")
         bentoml.bentos.build_bentofile("bentofile.yaml", version=bento, build_ctx=str(project))
     return PackageSummary(champion.digest, model, f"{NAME}:{bento}", built)
 
@@ -66,25 +67,26 @@ def _store(champion: Version, version: str) -> str:
     """Copies a version into the model store unless it is the newest there, and returns its tag."""
     tag = f"{NAME}:{version}"
     if _latest(bentoml.models) != tag:
+        _forget(bentoml.models, tag)
         with bentoml.models.create(tag, labels={LABEL: champion.digest}) as model:
             shutil.copytree(champion.path, Path(model.path) / champion.digest)
     return tag
 
 
-def _latest(store: object) -> str | None:
+def _latest(store: ModuleType) -> str | None:
     try:
-        return str(store.get(f"{NAME}:latest").tag)  # type: ignore[attr-defined]  # a module of bentoml, untyped
+        return str(store.get(f"{NAME}:latest").tag)
     except NotFound:
         return None
 
 
-def _forget(tag: str) -> None:
-    """Removes a bento that is there but no longer the newest, so that it can become it again."""
+def _forget(store: ModuleType, tag: str) -> None:
+    """Removes a model or a bento that is there but no longer the newest, so that it can become it again."""
     try:
-        bentoml.bentos.delete(tag)
+        store.delete(tag)
     except NotFound:
         return
-    log.info("%s: rebuilt to be the newest again", tag)
+    log.info("%s: made anew to be the newest again", tag)
 
 
 def _code(project: Path) -> str:

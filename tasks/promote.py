@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 import durable
@@ -26,9 +25,10 @@ from promotion.gate import Decision, Evidence, Rules, decide
 from promotion.registry import Registry, Version
 from serving import servable
 from serving.latency import Latency
-from tasks import timing
+from tasks import examined, timing
 from tasks.assemble import assemble
-from tasks.evaluate import examination, leader, outcomes_of, subject
+from tasks.contenders import Contenders, subject
+from tasks.evaluate import examination
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,10 @@ ACTOR = "tasks.promote"
 
 class ProtocolError(ValueError):
     """The evaluation is of a kind that says nothing of how a model would do when live."""
+
+
+class NoReferenceError(ValueError):
+    """There is nobody whom the challenger could be held against."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def promote(
     evaluation: Path,
     registry: Path,
     reports: Path,
+    models: list[str],
     settings: params.Promote,
     evaluate_settings: params.Evaluate,
     seed: int,
@@ -88,6 +93,8 @@ def promote(
 
     Raises:
         ProtocolError: the split is leave-one-out, whose test is no future of anything.
+        NoReferenceError: there is no champion, and no baseline but the challenger.
+        tasks.examined.StaleError: a variant or its index is another one than was evaluated.
         promotion.registry.RegistryError: the registry is damaged, or moved on in the meantime (`ConflictError`).
         serving.servable.ServableError: a version cannot be read.
     """
@@ -97,31 +104,34 @@ def promote(
             "a model is promoted by what it would have done with the future: split.protocol must be 'temporal'. "
             f"Received: {world.protocol!r}"
         )
-    outcomes = outcomes_of(variants, blend, rank)
-    model = leader(outcomes)
-    chosen = outcomes[model].chosen
-    folder = next(place for place in (variants, blend, rank) if (place / model).exists()) / model / "final"
+    contenders = Contenders.read(models, variants=variants, blend=blend, rank=rank)
+    model = contenders.leader
+    chosen = contenders.outcomes[model].chosen
     ours, parent = subject(model, chosen), subject(model, PARENT)
+    rivals = [name for name in evaluate_settings.baselines if name != model]
+    examined.check(evaluation, contenders, [ours, parent, *rivals])
     exam = examination(world, evaluate_settings)
     metric = evaluate_settings.primary_metric
     table = pq.read_table(evaluation / "per_query.parquet", columns=["subject", metric])
+    baselines = {name: report.values(table, name, metric) for name in rivals}
     with Registry(registry) as book:
-        challenger = _register(book, world, folder / chosen, index / model, evaluate_settings)
         generation, champion = book.generation(), book.champion()
         if champion:
             reference = _rescored(exam, world, champion, metric)
         else:
-            rivals = [name for name in evaluate_settings.baselines if name != model]
-            reference = _best_baseline(rivals, table, evaluation, metric)
+            reference = _best_baseline(baselines, contenders, evaluation)
+        challenger = _register(book, world, contenders.final(model, chosen), index / model, evaluate_settings)
         asked = {"queries": settings.latency_queries, "k": LIST_LENGTH}
-        latency = timing.of_gate(world, challenger, champion, folder / PARENT, **asked)
-        of_variants = timing.of_variants(world, challenger, (variants, blend, rank), **asked)
+        latency = timing.of_gate(world, challenger, champion, contenders.final(model, PARENT), **asked)
+        of_variants = timing.of_variants(world, challenger, contenders, **asked)
         evidence = Evidence(
             challenger=challenger.digest,
             reference=reference.name,
+            withdrawn=challenger.digest in book.withdrawn(),
             users=exam.queries.user,
             ours=report.values(table, ours, metric),
             theirs=reference.values,
+            baselines={name: values for name, values in baselines.items() if name != reference.name},
             parent=report.values(table, parent, metric),
             slices=exam.slices(),
             coverage=_coverage(evaluation, ours),
@@ -165,11 +175,16 @@ def _rescored(exam: Exam, world: World, champion: Version, metric: str) -> _Refe
     return _Reference(champion.digest, exam.per_query(ranking)[metric], coverage, whole.manifest.freeze)
 
 
-def _best_baseline(rivals: list[str], table: pa.Table, evaluation: Path, metric: str) -> _Reference:
-    values = {name: report.values(table, name, metric) for name in rivals}
-    best = max(rivals, key=lambda name: values[name].mean())
+def _best_baseline(baselines: dict[str, Values], contenders: Contenders, evaluation: Path) -> _Reference:
+    """The one that is best on validation, the first by name among equals: nobody is chosen by the test."""
+    if not baselines:
+        raise NoReferenceError(
+            "while there is no champion, evaluate.baselines must name a model besides the challenger. It names none"
+        )
+    worth = {name: contenders.outcomes[name].parent.validation_ndcg_at_10 for name in baselines}
+    best = min(baselines, key=lambda name: (-worth[name], name))
     log.info("no champion yet: the challenger has to beat %s", best)
-    return _Reference(best, values[best], _coverage(evaluation, best), None)
+    return _Reference(best, baselines[best], _coverage(evaluation, best), None)
 
 
 def _coverage(evaluation: Path, subject: str) -> float:

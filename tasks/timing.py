@@ -1,6 +1,5 @@
 """timing: how long single queries take, asked of what would be served. Not a stage: no two runs measure the same."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +8,14 @@ import numpy as np
 from dataset.query import Queries
 from dataset.world import World
 from evaluation.translate import translate
-from models.variants import PARENT, Variants
+from models.variants import PARENT
 from promotion.registry import Version
 from scoring import folder as form_folder
 from serving import servable
 from serving.latency import Latency, measure
 from serving.runtime import Runtime
 from serving.servable import Servable
-from tasks.evaluate import subject
+from tasks.contenders import Contenders, subject
 
 
 def of_gate(
@@ -44,14 +43,14 @@ def of_gate(
 
 
 def of_variants(
-    world: World, challenger: Version, folders: Sequence[Path], *, queries: int, k: int
+    world: World, challenger: Version, contenders: Contenders, *, queries: int, k: int
 ) -> dict[str, Latency]:
     """Subject -> latency of every variant of the models that have more than one; those of one model in turns.
 
     Args:
         world: the features.
         challenger: lends its catalogue and vocabulary, which are the same for all.
-        folders: of variants folders, see `models.variants`.
+        contenders: whose variants.
         queries: so many, taken evenly from the test.
         k: length of the lists.
 
@@ -60,14 +59,13 @@ def of_variants(
     """
     asked, whole = _asked(world, queries), servable.read(challenger.path)
     found: dict[str, Latency] = {}
-    for folder in folders:
-        for model, outcome in Variants.of_models(folder).items():
-            names = [variant.name for variant in outcome.measured]
-            if names != [PARENT]:
-                runtimes = {
-                    subject(model, name): (_with_form(whole, folder / model / "final" / name), asked) for name in names
-                }
-                found |= measure(runtimes, k=k)
+    for model, outcome in contenders.outcomes.items():
+        names = [variant.name for variant in outcome.measured]
+        if names != [PARENT]:
+            runtimes = {
+                subject(model, name): (_with_form(whole, contenders.final(model, name)), asked) for name in names
+            }
+            found |= measure(runtimes, k=k)
     return found
 
 

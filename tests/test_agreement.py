@@ -21,6 +21,8 @@ OURS = ("dataset", "evaluation", "flows", "models", "monitoring", "promotion", "
 NOT_STEPS = {
     "__main__",
     "assemble",
+    "contenders",
+    "examined",
     "fitting",
     "monitor",
     "replay",

@@ -1,6 +1,7 @@
 """Servers are waited for, ended with all that they started, and reported when they die. Real processes throughout."""
 
 import os
+import signal
 import socket
 import time
 from pathlib import Path
@@ -70,7 +71,8 @@ def _there(pid: int) -> bool:
 @pytest.mark.parametrize("kind", ["meek", "worker", "deaf", "orphan"])
 def test_the_whole_group_is_ended(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "STOP_SECONDS", 1)
-    with processes.running(["family", kind], log=folder / "log") as pid:
+    with processes.running(["family", kind], log=folder / "log") as process:
+        pid = process.pid
         child = _child(folder)
         assert _there(child)
         assert os.getpgid(child) == pid
@@ -80,20 +82,20 @@ def test_the_whole_group_is_ended(folder: Path, kind: str, monkeypatch: pytest.M
 
 
 def test_it_is_ended_when_its_user_fails(folder: Path) -> None:
-    with pytest.raises(KeyError), processes.running(["family", "meek"], log=folder / "log") as pid:
+    with pytest.raises(KeyError), processes.running(["family", "meek"], log=folder / "log") as process:
         raise KeyError(_child(folder))
-    assert not _there(pid)
+    assert not _there(process.pid)
     assert not _there(_child(folder))
 
 
 def test_nobody_else_is_ended(folder: Path) -> None:
     (folder / "other").mkdir()
-    with processes.running(["family", "meek"], log=folder / "other" / "log") as pid:
+    with processes.running(["family", "meek"], log=folder / "other" / "log") as process:
         child = _child(folder)
         (folder / "child").unlink()
         with processes.running(["family", "meek"], log=folder / "log"):
             _child(folder)
-        assert _there(pid)
+        assert _there(process.pid)
         assert _there(child)
 
 
@@ -110,6 +112,19 @@ def test_one_that_dies_is_reported_at_once_with_its_log(folder: Path) -> None:
     with pytest.raises(processes.StartError) as caught:
         context.__enter__()
     assert str(caught.value) == f"{url}: the server ended with 1; {folder / 'log'} ends with:\nthe disk is full"
+
+
+def test_one_that_ends_later_is_noticed_with_its_log(folder: Path) -> None:
+    log = folder / "log"
+    with processes.running(["family", "worker"], log=log) as process:
+        _child(folder)
+        processes.check(process, log)
+        os.kill(process.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        log.write_text("the disk is full\n")
+        with pytest.raises(processes.EndedError) as caught:
+            processes.check(process, log)
+    assert str(caught.value) == f"the server ended with -9; {log} ends with:\nthe disk is full"
 
 
 def test_one_that_never_answers_is_reported_and_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

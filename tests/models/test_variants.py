@@ -30,7 +30,7 @@ def test_the_smallest_within_the_margin_is_chosen(others: list[Variant], chosen:
 
 def test_times_smaller_counts_from_the_savedmodel(tmp_path: Path) -> None:
     outcome = Variants(
-        model="m", chosen="int8", savedmodel_bytes=120, measured=[variant(PARENT, 100), variant("int8", 25)]
+        model="m", chosen="int8", uncompressed_bytes=120, measured=[variant(PARENT, 100), variant("int8", 25)]
     )
     durable.write_json(tmp_path / "variants.json", outcome)
     found = Variants.read(tmp_path)

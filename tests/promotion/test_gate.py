@@ -24,7 +24,7 @@ LEVEL = np.random.default_rng(1).uniform(0.2, 0.4, len(USERS))
 """The reference's metric; a factor on it is a relative change without noise, whose interval is a point."""
 NOISE = np.random.default_rng(2).normal(0, 0.1, len(USERS))
 COLD = np.arange(len(USERS)) % 4 == 0
-EVERY_CODE = ["primary", "compression", "slice:cold", "slice:warm", "coverage", "latency", "size"]
+EVERY_CODE = ["primary", "baseline:item-knn", "compression", "slice:cold", "slice:warm", "coverage", "latency", "size"]
 
 
 def evidence(**changes: Any) -> Evidence:
@@ -33,9 +33,11 @@ def evidence(**changes: Any) -> Evidence:
     good = Evidence(
         challenger="challenger",
         reference="champion",
+        withdrawn=False,
         users=USERS,
         ours=ours,
         theirs=LEVEL,
+        baselines={"item-knn": LEVEL * 0.9},
         parent=ours,
         slices={"cold": COLD, "warm": ~COLD},
         coverage=0.5,
@@ -103,7 +105,19 @@ def test_a_reference_that_finds_nothing_is_beaten_by_anything() -> None:
     assert decision.result == "promoted"
     assert check(decision, "primary").low == MOST
     # Its slices have no relative change and are left out.
-    assert list(decision.reasons) == ["primary", "compression", "coverage", "latency", "size"]
+    assert list(decision.reasons) == ["primary", "baseline:item-knn", "compression", "coverage", "latency", "size"]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "outcome"),
+    [(LEVEL * 1.1, "passed"), (LEVEL * 1.1 + NOISE, "held"), (LEVEL * 1.2, "rejected")],
+    ids=["as good", "nobody can tell", "better"],
+)
+def test_a_gain_on_a_stale_champion_is_not_enough_where_a_baseline_is_better(baseline: Any, outcome: str) -> None:
+    decision = ask(baselines={"popularity": LEVEL * 0.5, "item-knn": baseline}, slices={})
+    assert check(decision, "primary").outcome == check(decision, "baseline:popularity").outcome == "passed"
+    assert check(decision, "baseline:item-knn").outcome == outcome
+    assert decision.result == ("promoted" if outcome == "passed" else outcome)
 
 
 @pytest.mark.parametrize(("factor", "outcome"), [(0.995, "passed"), (0.98, "rejected")])
@@ -193,6 +207,11 @@ def test_the_champion_does_not_challenge_itself() -> None:
     assert [check.code for check in decision.checks] == ["same_version"]
 
 
+def test_what_was_rolled_back_is_not_promoted_again() -> None:
+    decision = ask(withdrawn=True)
+    assert (decision.result, decision.reasons) == ("held", ("rolled_back",))
+
+
 @pytest.mark.parametrize(
     ("rules", "change", "code"),
     [
@@ -221,7 +240,7 @@ def test_all_that_is_insufficient_is_named_and_outweighs_same_version() -> None:
 
 def test_no_queries_at_all_are_insufficient() -> None:
     nothing, nobody = np.zeros(0), np.zeros(0, np.int64)
-    decision = ask(users=nobody, ours=nothing, theirs=nothing, parent=nothing, slices={})
+    decision = ask(users=nobody, ours=nothing, theirs=nothing, baselines={}, parent=nothing, slices={})
     assert decision.result == "insufficient"
     assert decision.reasons == ("too_few_queries", "too_few_users")
 

@@ -63,9 +63,11 @@ def experiment(truth: Truth, seed: int) -> Evidence:
     return Evidence(
         challenger="challenger",
         reference="champion",
+        withdrawn=False,
         users=users,
         ours=ours,
         theirs=theirs,
+        baselines={},
         parent=ours,
         slices={"cold": cold, "warm": ~cold},
         coverage=0.5,

@@ -124,13 +124,31 @@ def test_verify_says_whole_or_what_is_wrong(
 def test_what_an_empty_registry_cant_do_ends_with_1(
     folder: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Registry(folder).close()
     assert cli.main(["--registry", str(folder), *arguments]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("RegistryError: ")
 
 
+@pytest.mark.parametrize("arguments", [["list"], ["history"], ["verify"], ["show", "champion"]])
+@pytest.mark.parametrize("file", [None, "registry.sqlite"])
+def test_a_registry_that_is_not_there_is_neither_whole_nor_made(
+    folder: Path, arguments: list[str], file: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file of no length is what a kill leaves of one that was being made."""
+    if file:
+        folder.mkdir()
+        (folder / file).touch()
+    assert cli.main(["--registry", str(folder), *arguments]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"{folder}: no registry" in captured.err
+    assert [path.name for path in folder.glob("*")] == ([file] if file else [])
+
+
 def test_empty_registry_is_said_to_be_empty(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Registry(folder).close()
     for command, text in (("list", "no versions\n"), ("history", "no events\n"), ("verify", "whole: 0 versions")):
         assert cli.main(["--registry", str(folder), command]) == 0
         assert capsys.readouterr().out.startswith(text)
@@ -140,11 +158,12 @@ def test_default_folder_is_that_of_the_parameters(tmp_path: Path, monkeypatch: p
     text = (ROOT / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(text.replace("artifacts/registry", "elsewhere/registry"))
     monkeypatch.chdir(tmp_path)
+    Registry(tmp_path / "elsewhere" / "registry").close()
     assert cli.main(["list"]) == 0
-    assert (tmp_path / "elsewhere" / "registry" / "registry.sqlite").exists()
 
 
 def test_module_runs_as_a_command_with_its_exit_code(folder: Path) -> None:
+    Registry(folder).close()
     command = [sys.executable, "-m", "promotion", "--registry", str(folder), "show", "champion"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1

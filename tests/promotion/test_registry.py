@@ -307,6 +307,22 @@ def test_rollback_goes_back_and_never_forth(registry: Registry, versions: list[V
     assert registry.resolve("challenger") == b
 
 
+def test_what_was_gone_back_from_is_known_until_it_is_champion_again(
+    registry: Registry, versions: list[Version]
+) -> None:
+    a, b, c = versions
+    for version in (a, b, c):
+        promote(registry, version)
+    assert registry.withdrawn() == frozenset()
+    registry.rollback(expected_generation=3, actor="me", reason="slow")
+    registry.rollback(expected_generation=4, actor="me", reason="slow")
+    assert registry.withdrawn() == {b.digest, c.digest}
+    promote(registry, c, alias="challenger")
+    assert registry.withdrawn() == {b.digest, c.digest}
+    promote(registry, c)
+    assert registry.withdrawn() == {b.digest}
+
+
 def test_rollback_leaves_a_damaged_champion_but_goes_to_no_damaged_one(
     registry: Registry, versions: list[Version]
 ) -> None:
@@ -402,6 +418,19 @@ def test_damaged_version_row_serves_nothing(registry: Registry, versions: list[V
     connection.close()
     with pytest.raises(RegistryError, match=f"row of version {versions[0].digest} is damaged"):
         registry.resolve(versions[0].digest)
+
+
+@pytest.mark.parametrize("value", ["'{'", "x'ff'", "'7'", "CAST(x'ff' AS TEXT)"])
+def test_damaged_version_row_hides_no_other_problem(registry: Registry, versions: list[Version], value: str) -> None:
+    connection = drop_guards(registry.folder)
+    connection.execute(f"UPDATE versions SET files = {value} WHERE digest = '{versions[0].digest}'")
+    connection.close()
+    (versions[1].path / "manifest.json").unlink()
+    (registry.folder / head.NAME).write_text("")
+    broken_head, row, version = registry.problems()
+    assert head.NAME in broken_head
+    assert f"row of version {versions[0].digest}" in row
+    assert versions[1].digest in version
 
 
 def test_head_that_a_kill_left_one_behind_is_made_good(registry: Registry, versions: list[Version]) -> None:

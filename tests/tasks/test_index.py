@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from serving import servable
 from serving.runtime import Runtime
 from serving.servable import ServableError
 from tasks.assemble import assemble
+from tasks.examined import StaleError
 from tasks.index import RecallError
 from tasks.steps import ModelError, run
 from tests.shop import shop
@@ -144,17 +146,26 @@ def test_an_index_beside_another_form_is_refused(done: Params, tmp_path: Path) -
     run("index", changed(done, tmp_path / "index", exact_up_to=10, probes=40), "two-tower")
     world, other = World.read(done.paths.features), done.paths.variants / "popularity/final" / PARENT
     (tmp_path / "other").mkdir()
-    assemble(tmp_path / "other", world, other, recent_popularity_days=30, index=tmp_path / "index/two-tower")
+    assemble(tmp_path / "other", world, other, recent_popularity_days=30)
+    for path in (tmp_path / "index/two-tower").iterdir():
+        shutil.copy(path, tmp_path / "other")
     with pytest.raises(ServableError, match=r"index\.json: must be of the form beside it"):
         servable.read(tmp_path / "other")
 
 
 def test_an_index_of_another_variant_is_not_assembled(done: Params, tmp_path: Path) -> None:
+    """Of the same name and shape: trained anew, and not indexed anew."""
     run("index", changed(done, tmp_path / "index", exact_up_to=10, probes=40), "two-tower")
-    world, other = World.read(done.paths.features), tmp_path / "tied-8"
+    world, other = World.read(done.paths.features), tmp_path / PARENT
     shutil.copytree(done.paths.variants / "two-tower/final" / PARENT, other)
+    form = form_folder.read(other)[1]
+    assert isinstance(form, Tower)
+    moved = Table(form.vectors.wide() + np.float32(0.1))
+    form_folder.write(
+        other, replace(form, vectors=moved), model="two-tower", name=PARENT, items=len(world.items), freeze=1
+    )
     (tmp_path / "whole").mkdir()
-    with pytest.raises(FormError, match=r"must be of 'tied-8'\. Received: 'float32'"):
+    with pytest.raises(StaleError, match=r"index\.json: must be of .*float32 as it is now\. It is of another"):
         assemble(tmp_path / "whole", world, other, recent_popularity_days=30, index=tmp_path / "index/two-tower")
 
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from models.variants import PARENT, Upon, Variants
-from tasks.evaluate import leader
+from tasks.contenders import leader
 from tests.variants import variant
 
 

@@ -22,7 +22,7 @@ from evaluation.protocol import rank
 from models.variants import PARENT, Variants
 from promotion.registry import Registry
 from scoring import folder as form_folder
-from tasks.evaluate import subject
+from tasks.contenders import Contenders
 from tasks.steps import PER_MODEL
 from tests.shop import shop, write
 from tests.small import MODELS, ROOT, TWO_TOWER, small
@@ -31,6 +31,7 @@ EASY: dict[str, dict[str, Any]] = {
     "promote": {"min_gain": -1.0, "max_compression_loss": 1.0, "max_coverage_drop": 1.0, "max_slice_drop": 1.0}
 }
 """Two epochs make no good model; these margins let it through, so that there is a champion to meet."""
+TINY: dict[str, Any] = {"embedding_dim": 4, "hidden_units": [4]}
 ALONE: dict[str, Any] = {"contestants": {"untrained": [PARENT]}}
 """No tournament, where it is not what is looked at."""
 
@@ -58,6 +59,11 @@ def run(folder: Path, *names: str) -> None:
         for model in MODELS if name in PER_MODEL else [""]:
             done = step(folder, *filter(None, (name, model)))
             assert done.returncode == 0, done.stderr
+
+
+def contending(folder: Path) -> Contenders:
+    places = {name: folder / "artifacts" / name for name in ("variants", "blend", "rank")}
+    return Contenders.read(MODELS, **places)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +131,7 @@ def test_every_contestant_is_measured(done: Path) -> None:
     assert found["pruned-tied-8"].extra_examples == found["control"].extra_examples > 0
     assert found["control"].extra_examples % TWO_TOWER["batch_size"] == 0
     assert found[PARENT].change == found[PARENT].change_low == 0.0
-    assert outcome.savedmodel_bytes > found[PARENT].size_bytes
+    assert outcome.uncompressed_bytes > found[PARENT].size_bytes
 
 
 def test_a_second_stage_is_examined_apart_and_beside_its_first(done: Path) -> None:
@@ -237,16 +243,46 @@ def test_the_first_challenger_meets_a_baseline_and_the_second_run_itself(done: P
         assert book.history() == before
 
 
+def test_nothing_is_promoted_on_the_figures_of_other_bytes(done: Path, tmp_path: Path) -> None:
+    """The leader was compressed anew, and not evaluated anew."""
+    copy = Path(shutil.copytree(done, tmp_path / "copy", symlinks=True))
+    contenders = contending(copy)
+    model = contenders.leader
+    changed = contenders.final(model, contenders.outcomes[model].chosen) / "manifest.json"
+    changed.write_text(changed.read_text() + "\n")
+    before = digest.of_folder(copy / "artifacts/registry")
+    refused = step(copy, "promote")
+    assert refused.returncode == 1
+    assert f"{changed.parent.relative_to(copy)}: must be what artifacts/evaluation/examined.json says" in refused.stderr
+    assert digest.of_folder(copy / "artifacts/registry") == before
+
+
+def test_a_model_that_params_yaml_no_longer_names_does_not_contend(done: Path, tmp_path: Path) -> None:
+    """DVC leaves its folder where it is."""
+    copy = Path(shutil.copytree(done, tmp_path / "copy", symlinks=True))
+    variants = copy / "artifacts/variants"
+    shutil.copytree(variants / "item-knn", variants / "gone")
+    (variants / "half").mkdir()
+    run(copy, "evaluate")
+    for name in ("examined.json", "quality.csv"):
+        path = Path("artifacts/evaluation") / name
+        assert (copy / path).read_bytes() == (done / path).read_bytes()
+
+
+def test_a_model_whose_tournament_was_not_held_is_named(done: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(done, tmp_path / "copy", symlinks=True))
+    (copy / "artifacts/variants/item-knn/variants.json").unlink()
+    refused = step(copy, "evaluate")
+    assert refused.returncode == 1
+    assert "artifacts/variants/item-knn/variants.json: cannot be read" in refused.stderr
+    assert "Run `dvc repro`" in refused.stderr
+
+
 def test_every_variant_of_a_model_that_has_several_is_timed(done: Path) -> None:
     found = msgspec.json.decode((done / "artifacts/reports/decision.json").read_bytes())["variants_latency"]
-    several = {
-        subject(model, variant.name)
-        for place in ("variants", "blend", "rank")
-        for model, outcome in Variants.of_models(done / "artifacts" / place).items()
-        for variant in outcome.measured
-        if len(outcome.measured) > 1
-    }
-    assert set(found) == several
+    contenders = contending(done)
+    alone = {model for model, outcome in contenders.outcomes.items() if len(outcome.measured) == 1}
+    assert set(found) == {name for name, _ in contenders.subjects()} - alone
     assert all(0 < latency["p50_ms"] <= latency["p99_ms"] for latency in found.values())
 
 
@@ -263,6 +299,17 @@ def test_a_champion_with_another_vocabulary_is_asked_the_same_queries(done: Path
         first = book.history()[0]
     assert decision["decision"]["reference"] == first.digest
     assert "champion" in decision["latency"]
+
+
+def test_a_contestant_that_does_not_keep_what_it_claims_leaves_nothing(data: Path, tmp_path: Path) -> None:
+    """Of so small a table, 8 bits save less than its contestant claims."""
+    tiny = project(tmp_path, compress={"contestants": {"untrained": [PARENT, "int8"]}}, **{"two-tower": TINY})
+    (tiny / "data").symlink_to(data)
+    assert step(tiny, "train", "two-tower").returncode == 0
+    refused = step(tiny, "compress", "two-tower")
+    assert refused.returncode == 1
+    assert "variant 'int8': claims to compress and must have at most" in refused.stderr
+    assert not (tiny / "artifacts/variants/two-tower").exists()
 
 
 def test_a_loss_that_is_no_number_leaves_nothing(data: Path, tmp_path: Path) -> None:

@@ -132,6 +132,8 @@ def test_a_study_goes_on_with_the_same_question_alone(data: Path, tmp_path: Path
         run(data, tmp_path, "item-knn", trained(**{"item-knn": changed}), trials=1, **free)
     with pytest.raises(StudyError, match=r"Changed since: tune\.space\.item-knn"):
         run(data, tmp_path, "item-knn", space=SPACES)
+    with pytest.raises(StudyError, match=r"Changed since: threads, seed"):
+        run(data, tmp_path, "item-knn", msgspec.structs.replace(same, threads=2), trials=1, **free)
 
 
 def test_what_cannot_be_tuned_is_told(data: Path, tmp_path: Path) -> None:
