@@ -10,11 +10,14 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -53,6 +56,15 @@ def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
             member = io.BytesIO()
             np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())  # dated 1980, not now
+    write_bytes(path, packed.getvalue())
+
+
+def write_parquet(path: Path, table: "pa.Table") -> None:
+    """Writes a table as Parquet; the bytes depend on its contents alone."""
+    import pyarrow.parquet as pq  # not there where a servable is served
+
+    packed = io.BytesIO()
+    pq.write_table(table, packed, compression="zstd")
     write_bytes(path, packed.getvalue())
 
 

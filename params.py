@@ -1,5 +1,6 @@
 """`params.yaml` as frozen values: one section a stage, unknown keys refused, units in the names."""
 
+import itertools
 import math
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_type_hints
@@ -15,7 +16,13 @@ NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Rate = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 """Of what is kept, dropped or sure, where all of it would leave nothing."""
+HalfLives = Annotated[list[Positive], msgspec.Meta(min_length=1)]
+"""Of summaries of a history, in positions."""
 
+ABOVE: Final = ("blend", "switch", "two-stage")
+"""Models that stand upon those of `models`, so names that these may not have."""
+LISTED: Final = 10
+"""Length of the lists that every tournament and the gate look at, so a cut-off that the evaluation must have."""
 TOLERANCE: Final = 1e-9
 """Of what counts as a whole number of steps, in steps."""
 
@@ -115,9 +122,13 @@ class Featurize(Section, frozen=True):
 
     history_length: Count
     min_item_count: Count
-    popularity_windows_days: list[int]
+    popularity_windows_days: Annotated[list[Count], msgspec.Meta(min_length=1)]
+    """Each longer than the one before it: what two neighbours differ by is a trend."""
     popularity_snapshot_days: Count
     dense: Dense
+
+    def __post_init__(self) -> None:
+        _rising("popularity_windows_days", self.popularity_windows_days)
 
 
 class ModelSection(Section, frozen=True, tag_field="family"):
@@ -127,9 +138,9 @@ class ModelSection(Section, frozen=True, tag_field="family"):
 class TwoTower(ModelSection, frozen=True, tag="two-tower"):
     """A query tower that pools the history at several half-lives; see `models.towers`."""
 
-    embedding_dim: Whole
-    hidden_units: list[int]
-    half_lives: list[float]
+    embedding_dim: Count
+    hidden_units: list[Count]
+    half_lives: HalfLives
     dropout: Rate
     temperature: Positive
     batch_size: Count
@@ -151,9 +162,10 @@ class Sequence(ModelSection, frozen=True, tag="sequence"):
 
     encoder: Literal["transformer", "gru", "lstm"]
     stride: Count
-    embedding_dim: Whole
+    embedding_dim: Count
     blocks: Count
-    half_lives: list[float]
+    half_lives: HalfLives
+    """One for each attention head, so as many as divide the width."""
     forward_factor: Count
     head_units: Whole
     dropout: Rate
@@ -162,12 +174,19 @@ class Sequence(ModelSection, frozen=True, tag="sequence"):
     content: bool
     timed: bool
     trends: bool
-    temperature: Positive
+    temperature: NonNegative
     negatives: Whole
     batch_size: Count
     learning_rate: Positive
     beta_2: Rate
     average: Rate
+
+    def __post_init__(self) -> None:
+        heads = len(self.half_lives)
+        if self.encoder == "transformer" and self.embedding_dim % heads:
+            raise ValueError(
+                f"embedding_dim must be a multiple of the number of half_lives, {heads}. Received: {self.embedding_dim}"
+            )
 
 
 class PopularityModel(ModelSection, frozen=True, tag="popularity"):
@@ -244,7 +263,7 @@ class MultVAE(ModelSection, frozen=True, tag="mult-vae"):
 class Ease(ModelSection, frozen=True, tag="ease"):
     """EASE, its history fading, with a trend; see `models.baselines.ease`."""
 
-    l2: NonNegative
+    l2: Positive
     half_life: NonNegative
     longest: Count
     trend: float
@@ -262,7 +281,7 @@ class Train(Section, frozen=True):
     patience: Count
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
     """What the towers compute in, a policy of Keras; weights, vectors and the loss are float32 all the same."""
-    threads: Whole
+    threads: Count
     models: dict[str, Neural | Baseline]
 
 
@@ -366,21 +385,26 @@ class Index(Section, frozen=True):
 class Blend(Section, frozen=True):
     """Models together: a weighted sum, and a switch; both learned on validation, apart for short histories."""
 
-    parts: list[str]
+    parts: Annotated[list[str], msgspec.Meta(min_length=1)]
     """Of the weighted sum."""
     switch: list[str]
     """Of whom the best one for a history's length answers alone; none for no switch."""
-    steps: list[int]
+    steps: list[Whole]
     """Histories of at least so many interactions are told apart."""
     l2: NonNegative
     max_queries: Count
+
+    def __post_init__(self) -> None:
+        if self.steps[:1] != [0]:
+            raise ValueError(f"steps must begin with 0, for those who have no history. Received: {self.steps}")
+        _rising("steps", self.steps)
 
 
 class Rank(Section, frozen=True):
     """A second stage upon a model: a deep and cross network that orders its best candidates anew.
 
-    It learns from validation, which the model it stands upon did not learn from, and is a challenger only where it
-    gains on that model on the part of validation that it did not learn from itself. See `models.ranking`.
+    It learns from validation, which no model of `models` did learn from, and is a challenger only where it gains on the
+    model it stands upon on the part of validation that it did not learn from itself. See `models.ranking`.
     """
 
     retriever: str
@@ -391,7 +415,7 @@ class Rank(Section, frozen=True):
     """Of the validation queries, by time: learned from. The rest says whether there is a gain."""
     max_queries: Count
     """Learned from at most."""
-    half_lives: list[float]
+    half_lives: HalfLives
     """Positions after which an interaction counts half, one a summary of the history."""
     longest: Count
     """Positions of a history that are read."""
@@ -415,15 +439,16 @@ class Rank(Section, frozen=True):
 class Evaluate(Section, frozen=True):
     """Cut-offs, intervals, slices, and the settings of the baselines that stand in every table."""
 
-    cutoffs: list[int]
+    cutoffs: Annotated[list[Count], msgspec.Meta(min_length=1)]
     primary_metric: str
+    """What the gate goes by: ndcg, recall or mrr at one of the cut-offs."""
     chunk_size: Count
     bootstrap_samples: Count
     confidence: Rate
     head_share: Share
     cold_history: Whole
     baselines: list[str]
-    """Models that no other may lose to; the best of them is the reference while there is no champion."""
+    """Models that no other may lose to; the best of them on validation is the reference while there is no champion."""
     recent_popularity_days: Count
     min_group_users: Whole
     """Users that a group of the user table must have in the test to be a slice, see `evaluation.groups`."""
@@ -431,6 +456,13 @@ class Evaluate(Section, frozen=True):
     rating_item_shrink: NonNegative
     """Of the predictor that ratings are measured with, see `models.baselines.biases`."""
     rating_user_shrink: NonNegative
+
+    def __post_init__(self) -> None:
+        if LISTED not in self.cutoffs:
+            raise ValueError(f"cutoffs must have {LISTED}, which tournaments and gate go by. Received: {self.cutoffs}")
+        known = [f"{metric}_at_{cutoff}" for metric in ("ndcg", "recall", "mrr") for cutoff in self.cutoffs]
+        if self.primary_metric not in known:
+            raise ValueError(f"primary_metric must be one of {', '.join(known)}. Received: {self.primary_metric}")
 
 
 class Promote(Section, frozen=True):
@@ -483,6 +515,11 @@ class Monitor(Section, frozen=True):
     psi_threshold: NonNegative
     max_drifted_share: Share
     max_fallback_share: Share
+
+
+def _rising(name: str, numbers: list[int]) -> None:
+    if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
+        raise ValueError(f"{name} must rise. Received: {numbers}")
 
 
 class Domain:
@@ -624,6 +661,15 @@ def load(path: Path = Path("params.yaml")) -> Params:
         unknown = [name for name in names if name not in known]
         if unknown or len(set(names)) != len(names):
             raise ParamsError(f"{path}: {place} must be distinct names of {list(known)}. Received: {names}")
+    if set(ABOVE) & set(found.train.models):
+        raise ParamsError(f"{path}: train.models must not have {', '.join(ABOVE)}, which stand upon its models")
+    for name in found.models:
+        model = found.train.models[name]
+        if isinstance(model, Sequence) and model.stride > found.featurize.history_length:
+            raise ParamsError(
+                f"{path}: train.models.{name}.stride must be at most featurize.history_length, "
+                f"{found.featurize.history_length}. Received: {model.stride}"
+            )
     if found.tune.model not in found.tune.space:
         raise ParamsError(f"{path}: tune.model must be one of tune.space. Received: {found.tune.model}")
     for name, domains in found.tune.space.items():

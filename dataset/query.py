@@ -139,6 +139,12 @@ class Queries:
         ahead = self.timelines.starts[self.user] + self.end - self.end.cumsum()
         return row, self.timelines.items[np.arange(len(row)) + ahead[row]]
 
+    def unseen(self, catalogue: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """[n, num_items] what may stand in each query's list: of the catalogue [num_items], and not taken before."""
+        allowed = np.repeat(catalogue[None], len(self), axis=0)
+        allowed[self.seen()] = False
+        return allowed
+
     def known(self) -> npt.NDArray[np.bool_]:
         """[n]: whether the target is an item a model can recommend."""
         return self.target > OOV

@@ -74,7 +74,12 @@ def windows(queries: Queries, length: int, *, stride: int, generator: np.random.
         stride: events that are a last event for queries in one window, at most `length`; the rest is context that
             the window before it has as well.
         generator: of the places.
+
+    Raises:
+        ValueError: a window would not hold all events that its queries are answered from.
     """
+    if stride > length:
+        raise ValueError(f"stride must be at most length, {length}. Received: {stride}")
     shift = generator.integers(stride, size=len(queries.timelines.starts))[queries.user]
     number = (np.maximum(queries.end - 1, 0) + shift) // stride
     key = queries.user.astype(np.int64) * (int(number.max(initial=0)) + 1) + number

@@ -85,13 +85,6 @@ def block_size(num_items: int) -> int:
     return min(max(1 << (wanted.bit_length() - 1), fewest), most)
 
 
-def candidates(queries: Queries, catalogue: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """[n, num_items] which items may stand in each query's list: of the catalogue and not yet taken by the user."""
-    allowed = np.repeat(catalogue[None], len(queries), axis=0)
-    allowed[queries.seen()] = False
-    return allowed
-
-
 def _chunks(total: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, total)) for start in range(0, total, size))
 

@@ -1,5 +1,6 @@
 """What evaluation leaves behind: the per-query table, the long table with intervals, the few numbers for DVC, plots."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -9,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
-import pyarrow.parquet as pq
 
+import durable
 from evaluation.measure import Exam
 from evaluation.metrics import Values
 from evaluation.protocol import Ranking
@@ -107,7 +108,9 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
         "high": [interval.high for *_, interval, _ in rows],
         "queries": [count for *_, count in rows],
     }
-    pyarrow.csv.write_csv(pa.table(columns), path)
+    packed = io.BytesIO()
+    pyarrow.csv.write_csv(pa.table(columns), packed)
+    durable.write_bytes(path, packed.getvalue())
 
 
 def headline(rows: Sequence[Row], cutoff: int) -> dict[str, dict[str, float]]:
@@ -121,9 +124,3 @@ def headline(rows: Sequence[Row], cutoff: int) -> dict[str, dict[str, float]]:
         if group == ALL and metric in names:
             found.setdefault(subject, {})[metric] = round(interval.value, 6)
     return found
-
-
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Writes a table whose bytes depend on the contents alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="zstd")

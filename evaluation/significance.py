@@ -28,11 +28,6 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def above_zero(self) -> bool:
-        """Whether the whole interval lies above 0."""
-        return self.low > 0
-
 
 @dataclass(frozen=True)
 class Bootstrap:

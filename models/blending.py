@@ -7,9 +7,12 @@ all histories together, and those for the weights of histories of one length. Wo
 
 Or one part alone for histories of one length, the one that is best there: a switching hybrid (Burke 2002, "Hybrid
 recommender systems: survey and experiments").
+
+What a blend is worth is told by users whose answers it has not learned from: `Crossed`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +31,36 @@ CUTOFF = 10
 """Of the NDCG that says which part is best."""
 
 
+@dataclass(frozen=True)
+class Crossed:
+    """Two blends of the same parts, each learned from half of the users and asked about the others.
+
+    A scorer for the very questions that a blend is learned from, which tells what it is worth where it has not learned:
+    two-fold cross-validation by user (Stone 1974, "Cross-validatory choice and assessment of statistical predictions").
+    """
+
+    of_odd: Blend
+    """Learned from users with an odd index."""
+    of_even: Blend
+
+    @classmethod
+    def learned(cls, learn: Callable[[Fold], Blend], fold: Fold) -> "Crossed":
+        """Learns both, each from its half of a fold's questions."""
+        odd = fold.ask.user % 2 == 1
+        return cls(*(learn(replace(fold, ask=fold.ask[half])) for half in (odd, ~odd)))
+
+    def standing_upon(self, parts: Sequence[Form]) -> "Crossed":
+        """The same weights for other forms of the parts."""
+        return Crossed(replace(self.of_odd, parts=parts), replace(self.of_even, parts=parts))
+
+    def scores(self, queries: Queries) -> Floats:
+        """[n, items]."""
+        odd = (queries.user % 2 == 1)[:, None]
+        return np.where(odd, self.of_even.scores(queries), self.of_odd.scores(queries))
+
+
 def learn(parts: Sequence[Form], fold: Fold, *, steps: Sequence[int], l2: float, max_queries: int, seed: int) -> Blend:
-    """A blend of `parts`, its weights learned from the fold's questions.
+    """A blend of `parts`, its weights learned from the fold's questions; without a question all weigh alike.
 
     Args:
         parts: forms that know nothing of the fold's answers.
@@ -41,8 +72,7 @@ def learn(parts: Sequence[Form], fold: Fold, *, steps: Sequence[int], l2: float,
     """
     queries = _sample(fold, len(parts), max_queries, np.random.default_rng(seed))
     scores = np.stack([standardized(part.scores(queries)) for part in parts])
-    allowed = np.repeat(fold.catalogue[None], len(queries), axis=0)
-    allowed[queries.seen()] = False
+    allowed = queries.unseen(fold.catalogue)
     everywhere = _fit(scores, allowed, queries.target, np.zeros(len(parts)), l2)
     group = bucket(queries, steps)
     weights = []
@@ -58,6 +88,8 @@ def learn(parts: Sequence[Form], fold: Fold, *, steps: Sequence[int], l2: float,
 def choose(parts: Sequence[Form], fold: Fold, *, steps: Sequence[int], max_queries: int, seed: int) -> Blend:
     """A blend in which one part answers alone: of each bucket the one with the best NDCG@10, the first among equals.
 
+    With fewer than FEWEST questions a bucket goes by those of all, without any by the order of the parts.
+
     Args:
         parts: forms that know nothing of the fold's answers.
         fold: whose `ask` has the answers.
@@ -72,14 +104,13 @@ def choose(parts: Sequence[Form], fold: Fold, *, steps: Sequence[int], max_queri
     for number in range(len(steps)):
         rows = group == number
         told = gains[:, rows] if rows.sum() >= FEWEST else gains
-        weights[number, told.mean(axis=1).argmax()] = 1
+        weights[number, told.sum(axis=1).argmax()] = 1
     return Blend(parts, list(steps), weights)
 
 
 def _gains(scores: Floats, queries: Queries, catalogue: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """[n] NDCG@10 of each query, ties against the part."""
-    scores = np.where(catalogue, scores, -np.inf)
-    scores[queries.seen()] = -np.inf
+    scores = np.where(queries.unseen(catalogue), scores, -np.inf)
     place = (scores >= scores[np.arange(len(queries)), queries.target][:, None]).sum(axis=1)
     return np.where(place <= CUTOFF, 1 / np.log2(place + 1), 0.0)
 
@@ -99,6 +130,9 @@ def _fit(
     l2: float,
 ) -> npt.NDArray[np.float64]:
     """[p] the weights; `scores` [p, n, items]."""
+    start = np.maximum(towards, 1e-3) if towards.any() else np.ones(len(scores))
+    if len(target) == 0:
+        return start
     rows = np.arange(len(target))
     taken = scores[:, rows, target].astype(np.float64)
 
@@ -111,7 +145,6 @@ def _fit(
         value = float(np.mean(level - weights @ taken) + l2 * away @ away)
         return value, (expected - taken).mean(axis=1) + 2 * l2 * away
 
-    start = np.maximum(towards, 1e-3) if towards.any() else np.ones(len(scores))
     found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(scores))
     weights: npt.NDArray[np.float64] = found.x
     return weights

@@ -51,7 +51,7 @@ def batches(arrays: Mapping[str, npt.NDArray[np.generic]], *, batch_size: int, s
     rows = len(next(iter(arrays.values())))
     if rows < batch_size:
         raise TooFewExamplesError(
-            f"train.batch_size must be at most the {rows} training examples. Received: {batch_size}"
+            f"batch_size must be at most the number of training examples, {rows}. Received: {batch_size}"
         )
     tensors = {name: tf.constant(values) for name, values in arrays.items()}
     # Shuffling row numbers and gathering is 4 times faster than shuffling the rows themselves.
@@ -137,5 +137,5 @@ def _epoch(
 def _diverged(label: str, what: str, epoch: int) -> DivergedError:
     return DivergedError(
         f"{label}: {what} became NaN or infinite in epoch {epoch}; nothing was written. "
-        "Lower train.learning_rate or raise train.temperature."
+        "Lower the learning rate that its section of params.yaml gives, or raise the temperature where it has one."
     )

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset.query import Floats, Queries
-from scoring.forms import FormError, faded, required
+from scoring.forms import FormError, faded, half_life_kept, half_life_read, required
 from scoring.tables import Table
 
 READ: Final = "read"
@@ -78,8 +78,8 @@ class Autoencoder:
         return tables | {name: getattr(self, name) for name in LAYERS}
 
     def settings(self) -> dict[str, Any]:
-        """Scalars that have to be kept; JSON has no infinity, so no fading is null."""
-        return {"half_life": self.half_life if np.isfinite(self.half_life) else None, "longest": self.longest}
+        """Scalars that have to be kept."""
+        return {"half_life": half_life_kept(self.half_life), "longest": self.longest}
 
     @classmethod
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]], settings: Mapping[str, Any]) -> "Autoencoder":
@@ -103,11 +103,10 @@ class Autoencoder:
         for name, shape in (expected | {VECTORS: (items, hidden)}).items():
             if shapes[name] != shape:
                 raise FormError(f"{name}: shape must be {shape}. Received: {shapes[name]}")
-        half_life = settings["half_life"]
         return cls(
             read=read,
             vectors=vectors,
             **layers,
-            half_life=np.inf if half_life is None else float(half_life),
+            half_life=half_life_read(settings["half_life"]),
             longest=int(settings["longest"]),
         )

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from dataset.query import Floats, Queries
-from scoring.forms import FormError, faded
+from scoring.forms import FormError, faded, half_life_kept, half_life_read
 from scoring.tables import Table
 
 FACTORS: Final = "factors"
@@ -83,11 +83,11 @@ class Folded:
         return self.factors.arrays(FACTORS)
 
     def settings(self) -> dict[str, Any]:
-        """Scalars that have to be kept; JSON has no infinity, so no fading is null."""
+        """Scalars that have to be kept."""
         return {
             "l2": self.l2,
             "alpha": self.alpha,
-            "half_life": self.half_life if np.isfinite(self.half_life) else None,
+            "half_life": half_life_kept(self.half_life),
             "longest": self.longest,
         }
 
@@ -98,8 +98,7 @@ class Folded:
         Raises:
             scoring.forms.FormError: the factors are missing or not finite, or the problem has no single solution.
         """
-        l2, alpha, half_life = float(settings["l2"]), float(settings["alpha"]), settings["half_life"]
+        l2, alpha, half_life = float(settings["l2"]), float(settings["alpha"]), half_life_read(settings["half_life"])
         if not (l2 > 0 and alpha >= 0):
             raise FormError(f"l2 must be positive and alpha not negative. Received: {l2} and {alpha}")
-        fading = np.inf if half_life is None else float(half_life)
-        return cls(Table.of(arrays, FACTORS), l2, alpha, fading, int(settings["longest"]))
+        return cls(Table.of(arrays, FACTORS), l2, alpha, half_life, int(settings["longest"]))

@@ -56,17 +56,23 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Of the form."""
 
 
+def packed(form: Form) -> dict[str, bytes]:
+    """File name -> bytes of each of a form's arrays, in order of the names: what `write` writes beside the manifest."""
+    found: dict[str, bytes] = {}
+    for key, array in form.arrays().items():
+        file, data = _file(key), _bytes(key, array)
+        if _worth_it(data):
+            file, data = f"{file}{GZIPPED}", gzip.compress(data, mtime=0)
+        found[file] = data
+    return dict(sorted(found.items()))
+
+
 def write(folder: Path, form: Form, *, model: str, name: str, items: int, freeze: int) -> None:
     """Writes a form; the bytes depend on the arguments alone."""
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays, gzipped = form.arrays(), []
-    for key, array in arrays.items():
-        plain = _bytes(key, array)
-        if _worth_it(plain):
-            gzipped.append(key)
-            durable.write_bytes(folder / f"{_file(key)}{GZIPPED}", gzip.compress(plain, mtime=0))
-        else:
-            durable.write_bytes(folder / _file(key), plain)
+    files = packed(form)
+    for path, data in files.items():
+        durable.write_bytes(folder / path, data)
+    keys = sorted(form.arrays())
     manifest = Manifest(
         format=FORMAT,
         model=model,
@@ -74,8 +80,8 @@ def write(folder: Path, form: Form, *, model: str, name: str, items: int, freeze
         items=items,
         freeze=freeze,
         kind=form.KIND,
-        arrays=sorted(arrays),
-        gzipped=sorted(gzipped),
+        arrays=keys,
+        gzipped=[key for key in keys if f"{_file(key)}{GZIPPED}" in files],
         settings=form.settings(),
     )
     durable.write_json(folder / MANIFEST, manifest)

@@ -62,6 +62,16 @@ def required(arrays: Mapping[str, npt.NDArray[Any]], name: str, *, ndim: int, ki
     return found
 
 
+def half_life_kept(half_life: float) -> float | None:
+    """A half-life as settings keep it: JSON has no infinity, so no fading is null."""
+    return half_life if np.isfinite(half_life) else None
+
+
+def half_life_read(kept: float | None) -> float:
+    """The inverse of `half_life_kept`."""
+    return np.inf if kept is None else float(kept)
+
+
 def faded(queries: Queries, *, half_life: float, longest: int, items: int, distinct: bool = False) -> sparse.csr_array:
     """[n, items] how much each item of a history weighs: .5^(age / half_life), the newest item having age 0.
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from dataset.query import Floats, Queries
-from scoring.forms import FormError, csr, csr_arrays, faded, required
+from scoring.forms import FormError, csr, csr_arrays, faded, half_life_kept, half_life_read, required
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Neighbours:
         return arrays if self.scales is None else arrays | {"scales": self.scales}
 
     def settings(self) -> dict[str, Any]:
-        """Scalars that have to be kept; JSON has no infinity, so no fading is null."""
-        return {"half_life": self.half_life if np.isfinite(self.half_life) else None, "longest": self.longest}
+        """Scalars that have to be kept."""
+        return {"half_life": half_life_kept(self.half_life), "longest": self.longest}
 
     @classmethod
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]], settings: Mapping[str, Any]) -> "Neighbours":
@@ -76,6 +76,5 @@ class Neighbours:
             raise FormError(f"weights: shape must be {(len(bias), len(bias))}. Received: {weights.shape}")
         if scales is not None and scales.shape != bias.shape:
             raise FormError(f"scales: shape must be {bias.shape}. Received: {scales.shape}")
-        half_life = settings["half_life"]
-        fading = np.inf if half_life is None else float(half_life)
-        return cls(weights, bias, fading, int(settings["longest"]), scales)
+        half_life = half_life_read(settings["half_life"])
+        return cls(weights, bias, half_life, int(settings["longest"]), scales)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset.query import Floats, Queries
-from scoring.forms import FormError, faded, required
+from scoring.forms import FormError, faded, half_life_kept, half_life_read, required
 from scoring.tables import Table
 
 READ: Final = "read"
@@ -65,8 +65,8 @@ class Pooled:
         return kept if self.read is None else kept | self.read.arrays(READ)
 
     def settings(self) -> dict[str, Any]:
-        """Scalars that have to be kept; JSON has no infinity, so no fading is null."""
-        return {"half_life": self.half_life if np.isfinite(self.half_life) else None, "longest": self.longest}
+        """Scalars that have to be kept."""
+        return {"half_life": half_life_kept(self.half_life), "longest": self.longest}
 
     @classmethod
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]], settings: Mapping[str, Any]) -> "Pooled":
@@ -81,6 +81,5 @@ class Pooled:
             raise FormError(f"{VECTORS}: must have {len(bias)} rows. Received: {len(vectors.values)}")
         if read is not None and read.values.shape != vectors.values.shape:
             raise FormError(f"{READ}: shape must be {vectors.values.shape}. Received: {read.values.shape}")
-        half_life = settings["half_life"]
-        fading = np.inf if half_life is None else float(half_life)
-        return cls(vectors, read, bias, fading, int(settings["longest"]))
+        half_life = half_life_read(settings["half_life"])
+        return cls(vectors, read, bias, half_life, int(settings["longest"]))

@@ -66,9 +66,7 @@ class Retrieval:
 
     def _best(self, queries: Queries, scores: Floats) -> Longs:
         """[n, c] lower index first among equals."""
-        allowed = np.repeat(self.catalogue[None], len(queries), axis=0)
-        allowed[queries.seen()] = False
-        return highest(np.where(allowed, scores, LOWEST), self.candidates)[0]
+        return highest(np.where(queries.unseen(self.catalogue), scores, LOWEST), self.candidates)[0]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from dataset.query import Floats, Queries
-from scoring.forms import FormError, csr, csr_arrays, faded
+from scoring.forms import FormError, csr, csr_arrays, faded, half_life_kept, half_life_read
 
 TAKEN: Final = "taken"
 CELLS: Final = 20_000_000
@@ -70,11 +70,11 @@ class UserNeighbours:
         return csr_arrays(TAKEN, self.taken)
 
     def settings(self) -> dict[str, Any]:
-        """Scalars that have to be kept; JSON has no infinity, so no fading is null."""
+        """Scalars that have to be kept."""
         return {
             "neighbours": self.neighbours,
             "shrink": self.shrink,
-            "half_life": self.half_life if np.isfinite(self.half_life) else None,
+            "half_life": half_life_kept(self.half_life),
             "longest": self.longest,
         }
 
@@ -88,9 +88,8 @@ class UserNeighbours:
         taken = csr(arrays, TAKEN)
         if taken.shape[0] == 0:
             raise FormError(f"{TAKEN}: must have at least one user. Received: 0")
-        half_life = settings["half_life"]
-        fading = np.inf if half_life is None else float(half_life)
-        return cls(taken, int(settings["neighbours"]), float(settings["shrink"]), fading, int(settings["longest"]))
+        half_life = half_life_read(settings["half_life"])
+        return cls(taken, int(settings["neighbours"]), float(settings["shrink"]), half_life, int(settings["longest"]))
 
 
 def _norms(rows: sparse.csr_array) -> Floats:

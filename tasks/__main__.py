@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     """Runs the step named on the command line; 0 when it did its work, 1 on bad input, with the reason on stderr."""
     parser = argparse.ArgumentParser(prog="python -m tasks", description="Run one step of the pipeline.")
     parser.add_argument("step", choices=steps.STEPS, help="which step; params.yaml has its settings")
-    parser.add_argument("model", nargs="?", help="which model of train.models; for train and compress")
+    parser.add_argument("model", nargs="?", help=f"which model of train.models; for {', '.join(steps.PER_MODEL)}")
     options = parser.parse_args(arguments)
     step, model = options.step, options.model
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)

@@ -2,14 +2,19 @@
 
 `blend` is a weighted sum, `switch` lets the one that is best for a history of that length answer alone. The float
 variant stands upon the parts' float variants, the compressed one upon those that were chosen, with the same weights.
+What they are worth on validation, each half of its users says of weights that were learned from the other half.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import params
 from dataset.world import Fold, World
 from models import blending
+from models.blending import Crossed
 from models.variants import PARENT, Variants
 from scoring import folder as form_folder
 from scoring.blend import Blend
@@ -50,35 +55,35 @@ def blend(
     """Writes `<blend>/blend` and `<blend>/switch`, variants folders (see `models.variants`)."""
     world = World.read(features)
 
-    def held(name: str, parts: _Parts, learned: Blend) -> Variants:
-        def entries(fold: Fold) -> list[Entry]:
-            return [
-                Entry(variant, replace(learned, parts=parts.forms(fold, compressed=compressed)))
-                for variant, compressed in ((PARENT, False), (COMPRESSED, True))
-            ]
+    def held(name: str, parts: _Parts, learn: Callable[[Fold], Blend]) -> tuple[Blend, Variants]:
+        learned, crossed = learn(world.selection), Crossed.learned(learn, world.selection)
 
-        return tournament.hold(
+        def entry(fold: Fold, variant: str, *, compressed: bool) -> Entry:
+            forms = parts.forms(fold, compressed=compressed)
+            asked = crossed.standing_upon(forms) if fold.name == world.selection.name else None
+            return Entry(variant, replace(learned, parts=forms), crossed=asked)
+
+        def entries(fold: Fold) -> list[Entry]:
+            return [entry(fold, PARENT, compressed=False), entry(fold, COMPRESSED, compressed=True)]
+
+        return learned, tournament.hold(
             blend / name,
             model=name,
             world=world,
             entries=entries,
-            uncompressed_bytes=lambda: sum(found.savedmodel_bytes for found in parts.outcomes.values()),
+            uncompressed_bytes=lambda: sum(found.uncompressed_bytes for found in parts.outcomes.values()),
             rules=compress_settings,
             settings=evaluate_settings,
             seed=seed,
         )
 
-    steps, most = settings.steps, settings.max_queries
+    sample: dict[str, Any] = {"steps": settings.steps, "max_queries": settings.max_queries, "seed": seed}
     parts = _Parts.read(variants, settings.parts)
-    learned = blending.learn(
-        parts.forms(world.selection), world.selection, steps=steps, l2=settings.l2, max_queries=most, seed=seed
-    )
-    blended, switch, switched = held(BLEND, parts, learned), None, []
+    learn = partial(blending.learn, parts.forms(world.selection), l2=settings.l2, **sample)
+    (learned, blended), switch, switched = held(BLEND, parts, learn), None, []
     if settings.switch:
         several = _Parts.read(variants, settings.switch)
-        forms = several.forms(world.selection)
-        chosen = blending.choose(forms, world.selection, steps=steps, max_queries=most, seed=seed)
-        switch = held(SWITCH, several, chosen)
+        chosen, switch = held(SWITCH, several, partial(blending.choose, several.forms(world.selection), **sample))
         switched = [settings.switch[part] for part in chosen.weights.argmax(axis=1)]
     return BlendSummary(
         parts=settings.parts,

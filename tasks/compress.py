@@ -115,6 +115,7 @@ def _neural(
             ),
             afresh=lambda: device.optimizer(chosen.learning_rate, beta_2=chosen.beta_2, average=chosen.average),
             epochs=settings.fine_tune_epochs,
+            seed=seed,
         )
         known = Known(
             items=CandidateFeatures.catalogue(fold.features, fold.freeze),
@@ -136,11 +137,11 @@ def _neural(
             for one in made
         ]
 
-    def savedmodel_bytes() -> int:
+    def uncompressed_bytes() -> int:
         items = CandidateFeatures.catalogue(world.features, world.final.freeze)
         return export.savedmodel_bytes(stored.read(model / world.final.name), items, k=max(evaluate.cutoffs))
 
-    return entries, savedmodel_bytes
+    return entries, uncompressed_bytes
 
 
 def _baseline(model: Path) -> Callable[[Fold], list[Entry]]:

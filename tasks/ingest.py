@@ -66,6 +66,11 @@ def _replace(raw: Path, fresh: Path) -> None:
     aside = fresh.with_name(f"{fresh.name}.old")
     if raw.exists():
         raw.replace(aside)
-    fresh.replace(raw)
+    try:
+        fresh.replace(raw)
+    except OSError:
+        if aside.exists():
+            aside.replace(raw)
+        raise
     durable.sync_folder(raw.parent)
     shutil.rmtree(aside, ignore_errors=True)

@@ -10,7 +10,6 @@ from typing import Final
 import msgspec
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 import durable
 import params
@@ -207,6 +206,5 @@ def _write(prepared: Path, rows: pd.DataFrame, items: pa.Table, users: pa.Table,
         "users": users,
         "quarantine": pa.Table.from_pandas(defects, QUARANTINE, preserve_index=False).replace_schema_metadata(),
     }
-    prepared.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        pq.write_table(table, prepared / f"{name}.parquet")
+        durable.write_parquet(prepared / f"{name}.parquet", table)

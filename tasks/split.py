@@ -34,11 +34,10 @@ def split(*, prepared: Path, split: Path, settings: params.Split) -> SplitSummar
     interactions = pq.read_table(prepared / "interactions.parquet")
     parts, cuts = _parts(interactions, settings)
     counts: dict[str, int] = {}
-    split.mkdir(parents=True, exist_ok=True)
     for code, name in enumerate(PARTS):
         rows = interactions.filter(pa.array(parts == code))
         counts[name] = len(rows)
-        pq.write_table(rows, split / f"{name}.parquet")
+        durable.write_parquet(split / f"{name}.parquet", rows)
     summary = SplitSummary(settings.protocol, cuts.validation_start, cuts.test_start, counts)
     durable.write_json(split / "split.json", summary)
     durable.write_arrays(split / "parts.npz", {"part": parts})

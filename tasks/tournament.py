@@ -18,6 +18,7 @@ from dataset.world import Fold, World
 from evaluation import lists
 from evaluation.measure import Exam
 from evaluation.metrics import Values
+from evaluation.protocol import Scorer
 from evaluation.significance import Bootstrap
 from models.variants import CONTROL, PARENT, NotCompressedError, Upon, Variant, Variants, choose
 from scoring import folder as form_folder
@@ -43,6 +44,8 @@ class Entry:
     """That it was trained for beside the float model's."""
     extra_examples: int = 0
     """See `models.variants.Variant`."""
+    crossed: Scorer | None = None
+    """Examined on validation in the form's place, where the form has learned from validation itself."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def hold(
     seed: int,
     upon: First | None = None,
 ) -> Variants:
-    """Makes the contestants of both fits, chooses, and writes a variants folder (see `models.variants`).
+    """Makes the contestants of both fits, chooses, and then writes a variants folder (see `models.variants`).
 
     Args:
         folder: where to.
@@ -85,23 +88,20 @@ def hold(
     exam, bootstrap = _exam(world, settings), Bootstrap(settings.bootstrap_samples, settings.confidence, seed)
     validated, overlaps = _validate(candidates, exam)
     final = entries(world.final)
-    _write(folder / "final", final, model, world.final, len(world.items))
-    measured = [
-        _variant(entry, folder / "final" / entry.name, validated, overlaps, bootstrap, rules.max_ndcg_loss)
-        for entry in final
-    ]
+    measured = [_variant(entry, validated, overlaps, bootstrap, rules.max_ndcg_loss) for entry in final]
     sizes = {variant.name: variant for variant in measured}
     _refuse_no_ops(final, sizes)
     winner = choose(measured, min_saving=rules.min_saving)
     kept = [entry for entry in candidates if entry.name in (winner, PARENT)]
-    _write(folder / "selection", kept, model, world.selection, len(world.items))
     outcome = Variants(
         model=model,
         chosen=winner,
-        savedmodel_bytes=uncompressed_bytes() if uncompressed_bytes else sizes[PARENT].size_bytes,
+        uncompressed_bytes=uncompressed_bytes() if uncompressed_bytes else sizes[PARENT].size_bytes,
         measured=measured,
         upon=_upon(upon, validated.values[winner], exam, bootstrap) if upon else None,
     )
+    _write(folder / "final", final, model, world.final, len(world.items))
+    _write(folder / "selection", kept, model, world.selection, len(world.items))
     validated.write(folder)
     durable.write_json(folder / "variants.json", outcome)
     return outcome
@@ -133,7 +133,7 @@ def _ndcg(exam: Exam, form: Form) -> Values:
 
 def _validate(candidates: list[Entry], exam: Exam) -> tuple[Validated, dict[str, float]]:
     """What each variant is worth, and the share of the float model's ten best that are among its own."""
-    rankings = {entry.name: exam.take(entry.form) for entry in candidates}
+    rankings = {entry.name: exam.take(entry.crossed or entry.form) for entry in candidates}
     values = {name: exam.per_query(ranking)[NDCG] for name, ranking in rankings.items()}
     overlaps = {name: lists.overlap(ranking.lists, rankings[PARENT].lists) for name, ranking in rankings.items()}
     return Validated(exam.queries.user, values), overlaps
@@ -147,15 +147,13 @@ def _upon(first: First, ours: Values, exam: Exam, bootstrap: Bootstrap) -> Upon:
 
 def _variant(
     entry: Entry,
-    folder: Path,
     validated: Validated,
     overlaps: dict[str, float],
     bootstrap: Bootstrap,
     margin: float,
 ) -> Variant:
     """What is known of an entry: its bytes as it would be served, its worth as it was before validation."""
-    paths = [path for path in sorted(folder.iterdir()) if path.name != form_folder.MANIFEST]
-    data = [path.read_bytes() for path in paths]
+    data = list(form_folder.packed(entry.form).values())
     change = validated.change(entry.name, bootstrap)
     return Variant(
         name=entry.name,

@@ -59,11 +59,12 @@ def tune(*, features: Path, tuning: Path, settings: params.Tune, train_settings:
     space = Space(model, settings.space[name])
     if isinstance(model, params.Neural):
         objective = _neural(world, name, train_settings, seed)
-        shared = [train_settings.epochs, train_settings.patience, train_settings.precision, seed]
+        shared = [train_settings.epochs, train_settings.patience, train_settings.precision]
     else:
-        objective, shared = _baseline(world, train_settings, seed), [seed]
+        objective, shared = _baseline(world, train_settings, seed), []
     asked: dict[str, object] = {"features": known, f"tune.space.{name}": settings.space[name]}
-    asked |= {f"train.models.{name}": space.fixed(), "epochs, patience, precision, seed": shared}
+    asked |= {f"train.models.{name}": space.fixed(), "epochs, patience, precision": shared}
+    asked["threads, seed"] = [train_settings.threads, seed]  # sums depend on how many threads they are split for
     with opened(tuning / name, name=name, asked=asked) as study:
         search(study, space, objective, settings=settings, epochs=train_settings.epochs, seed=seed)
         return report.write(study, space, tuning / name)

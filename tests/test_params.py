@@ -90,6 +90,20 @@ def test_the_file_is_read_whole(tmp_path: Path) -> None:
         (f"{SPACE}.dropout", {"choices": [0.1, float("nan")]}, ["at least one, distinct and finite"]),
         (f"{SPACE}.dropout", {**RANGE, "high": float("inf")}, ["low < high", "high inf"]),
         (f"{SPACE}.dropout", 0.5, ["must be {low, high, log, step} or {choices}"]),
+        ("train.threads", 0, ["`int` >= 1", "$.train.threads"]),
+        ("train.models.two-tower.half_lives", [], ["length >= 1", "$.train.models[...].half_lives"]),
+        ("train.models.two-tower.half_lives", [1.0, 0.0], ["`float` > 0.0", "$.train.models[...].half_lives[1]"]),
+        ("train.models.two-tower.embedding_dim", 0, ["`int` >= 1", "$.train.models[...].embedding_dim"]),
+        ("train.models.transformer.embedding_dim", 66, ["a multiple of the number of half_lives, 4. Received: 66"]),
+        ("train.models.ease.l2", 0.0, ["`float` > 0.0", "$.train.models[...].l2"]),
+        ("train.models.blend", WRITTEN["train"]["models"]["ease"], ["train.models must not have blend, switch, two-"]),
+        ("featurize.popularity_windows_days", [36500, 7], ["must rise. Received: [36500, 7]", "$.featurize"]),
+        ("featurize.popularity_windows_days", [], ["length >= 1", "$.featurize.popularity_windows_days"]),
+        ("blend.steps", [3, 10], ["steps must begin with 0", "$.blend"]),
+        ("blend.steps", [0, 10, 3], ["steps must rise. Received: [0, 10, 3]", "$.blend"]),
+        ("blend.parts", [], ["length >= 1", "$.blend.parts"]),
+        ("evaluate.cutoffs", [5, 20], ["cutoffs must have 10", "Received: [5, 20]", "$.evaluate"]),
+        ("evaluate.primary_metric", "ndcg@10", ["must be one of ndcg_at_10, ", "Received: ndcg@10", "$.evaluate"]),
         ("seed", ..., ["missing required field `seed`"]),
         ("evaluate.cutoffs", ..., ["missing required field `cutoffs`", "$.evaluate"]),
         ("ingest.files.items", ..., ["missing required field `items`", "$.ingest.files"]),
@@ -102,6 +116,23 @@ def test_a_wrong_key_is_named_with_its_file(tmp_path: Path, key: str, value: Any
     assert str(caught.value).startswith(f"{path}: ")
     for part in said:
         assert part in str(caught.value)
+
+
+def test_a_sequence_model_is_not_asked_beyond_its_window(tmp_path: Path) -> None:
+    path = _changed(tmp_path, "featurize.history_length", 20)
+    assert params.load(path).featurize.history_length == 20  # no sequence model is among `models`
+    whole = yaml.safe_load(path.read_text())
+    whole["models"].append("transformer")
+    path.write_text(yaml.safe_dump(whole))
+    with pytest.raises(params.ParamsError, match=r"transformer\.stride must be at most .*, 20\. Received: 50"):
+        params.load(path)
+
+
+def test_a_temperature_of_0_is_one(tmp_path: Path) -> None:
+    found = params.load(_changed(tmp_path, "train.models.transformer.temperature", 0.0))
+    chosen = found.train.models["transformer"]
+    assert isinstance(chosen, params.Sequence)
+    assert chosen.temperature == 0
 
 
 @pytest.mark.parametrize("text", ["", "seed: [1\n", "- 1\n", "7"])

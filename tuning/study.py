@@ -1,8 +1,8 @@
 """A study that is kept: SQLite in its folder, one process at a time, continued only for the same question.
 
 What a trial draws depends on the study's seed, the trial's number and the trials before it, and on nothing else: a
-study that is interrupted and continued has the trials of one that was not. A trial whose process was killed is tried
-again.
+study that is stopped between two trials and continued has the trials of one that was not. A trial whose process was
+killed is tried again under another number, so what is drawn after it is not what would have been.
 """
 
 import hashlib

@@ -3,12 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from dataset.schema import CATEGORIES, EVENT, ITEM, TEXT, TIMESTAMP, TITLE, USER, WEIGHT, YEAR
+from dataset.schema import INTERACTION_COLUMNS, ITEM, ITEM_COLUMNS, TIMESTAMP, USER
 from dataset.sources.tables import SourceError
 
 REQUIRED: Final = (USER, ITEM, TIMESTAMP)
-INTERACTION_FIELDS: Final = (USER, ITEM, TIMESTAMP, WEIGHT, EVENT)
-ITEM_FIELDS: Final = (ITEM, TITLE, CATEGORIES, YEAR, TEXT)
 
 
 def interactions(theirs: Mapping[str, str]) -> dict[str, str]:
@@ -23,7 +21,7 @@ def interactions(theirs: Mapping[str, str]) -> dict[str, str]:
     for ours in REQUIRED:
         if not theirs[ours]:
             raise SourceError(f"prepare.columns.{ours}: must name a column of the log. Received: ''")
-    return _inverted((theirs[ours], ours) for ours in INTERACTION_FIELDS if theirs[ours])
+    return _inverted((theirs[ours], ours) for ours in INTERACTION_COLUMNS if theirs[ours])
 
 
 def items(theirs: Mapping[str, str], numeric: tuple[str, ...]) -> dict[str, str]:
@@ -33,9 +31,9 @@ def items(theirs: Mapping[str, str], numeric: tuple[str, ...]) -> dict[str, str]
         SourceError: one column has two meanings, or a numeric column has a name of ours.
     """
     for name in numeric:
-        if name in ITEM_FIELDS:
+        if name in ITEM_COLUMNS:
             raise SourceError(f"prepare.columns.numeric: {name!r} is a name the platform uses; rename that column")
-    named = [(theirs[ours], ours) for ours in ITEM_FIELDS if theirs[ours]]
+    named = [(theirs[ours], ours) for ours in ITEM_COLUMNS if theirs[ours]]
     return _inverted([*named, *((name, name) for name in numeric)])
 
 

@@ -23,8 +23,8 @@ from typing import Final
 
 import numpy as np
 
-from models import stored
-from models.compression import parity, pruning
+from models import device, stored
+from models.compression import clustering, parity, pruning
 from models.compression.clustering import clustered
 from models.compression.distillation import Student, Teaching, distilled
 from models.compression.early_exit import shallow
@@ -87,6 +87,16 @@ def _pruned(pattern: Pattern) -> Callable[[Retraining, str, Amounts], Retriever]
     return train
 
 
+def _clustered(retraining: Retraining, name: str, amounts: Amounts) -> Retriever:
+    model = clustered(retraining, name, amounts.clusters)
+    received = clustering.values(model)
+    if received > amounts.clusters:
+        raise NotCompressedError(
+            f"variant {name!r}: a kernel must have at most {amounts.clusters} values. Received: {received}"
+        )
+    return model
+
+
 def _pruned_quantization_aware(retraining: Retraining, name: str, amounts: Amounts) -> Retriever:
     first = _pruned(Pattern.POLYNOMIAL)(retraining, name, amounts)
     return quantization_aware(retraining, name, amounts.bits, pruned=first)
@@ -98,7 +108,7 @@ TRAININGS: Final[dict[str, Callable[[Retraining, str, Amounts], Retriever]]] = {
     "pruned": _pruned(Pattern.POLYNOMIAL),
     "pruned-constant": _pruned(Pattern.CONSTANT),
     "pruned-two-of-four": _pruned(Pattern.TWO_OF_FOUR),
-    "clustered": lambda retraining, name, amounts: clustered(retraining, name, amounts.clusters),
+    "clustered": _clustered,
     "quantization-aware": lambda retraining, name, amounts: quantization_aware(retraining, name, amounts.bits),
     "pruned-quantization-aware": _pruned_quantization_aware,
     "distilled": lambda retraining, name, amounts: distilled(retraining, name, amounts.student, amounts.teaching),
@@ -128,6 +138,7 @@ def contestants(
     # In an order of their own: that of a mapping says nothing, and YAML's writers sort it.
     for training in (training for training in TRAININGS if training in asked):
         counted = replace(retraining, tally=Tally())
+        device.seed_everything(retraining.seed)  # or a contestant would depend on which others there are
         model = parent if training == UNTRAINED else TRAININGS[training](counted, training, amounts)
         for storage in (storage for storage in STORAGES if storage in asked[training]):
             name, keep = named(training, storage), STORAGES[storage]

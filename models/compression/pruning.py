@@ -85,7 +85,14 @@ def _schedule(pattern: Pattern, sparsity: float, steps: int) -> tfmot.sparsity.k
 
 
 def strip(model: Retriever) -> Retriever:
-    """The pruned model without TFMOT's masks and counters: plain layers again, zeros in place."""
+    """The pruned model without TFMOT's masks and counters: plain layers again, zeros in place.
+
+    An optimizer that averages puts its averages in the weights' place after TFMOT masked them last, and the averages
+    still hold a little of what went; so the masks have the last word here.
+    """
+    for layer in model.query.layers:
+        for weight, mask, _ in getattr(layer, "pruning_vars", ()):
+            weight.assign(weight * mask)
     query = tfmot.sparsity.keras.strip_pruning(model.query)
     return model.with_towers(query)
 

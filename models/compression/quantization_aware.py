@@ -83,7 +83,7 @@ class RoundedEmbedding(keras.layers.Embedding):  # type: ignore[misc]  # Keras h
 
 
 class KeepZeros(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """What is 0 in a kernel when training starts is 0 after each step."""
+    """What is 0 in a kernel when training starts is 0 after each step, and after `restore`."""
 
     def __init__(self, kernels: Sequence[tf.Variable]) -> None:
         super().__init__()
@@ -91,6 +91,10 @@ class KeepZeros(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras hands them over
         """Puts the zeros back."""
+        self.restore()
+
+    def restore(self) -> None:
+        """Puts the zeros back; once more after training, which may end with averages of what the steps left."""
         for kernel, mask in self._masks:
             kernel.assign(kernel * mask)
 
@@ -120,6 +124,8 @@ def quantization_aware(retraining: Retraining, name: str, bits: int, *, pruned: 
     wrapped = wrap(start, bits)
     zeros = [KeepZeros(list(wrapped.kernels.values()))] if pruned is not None else []
     retraining.train(wrapped.model, name, zeros)
+    for kept in zeros:
+        kept.restore()
     stored.fill(plain, before_rounding(wrapped))
     return plain
 

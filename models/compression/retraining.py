@@ -49,6 +49,8 @@ class Retraining:
     afresh: Callable[[], keras.optimizers.Optimizer]
     """The same for a model with fresh weights: at the rate that the float model has learned at."""
     epochs: int
+    seed: int
+    """Of fresh weights and of what training draws."""
     tally: Tally = field(default_factory=Tally)
     """Counts all that is trained here."""
 

@@ -70,6 +70,11 @@ def test_windows_do_not_overlap_without_shared_context() -> None:
     assert len(np.unique(covered)) == len(covered)
 
 
+def test_queries_that_would_be_answered_from_outside_their_window_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"stride must be at most length, 8\. Received: 9"):
+        windows(asked(), 8, stride=9, generator=np.random.default_rng(1))
+
+
 def test_places_change_with_the_generator() -> None:
     first, second = (windows(asked(), 8, stride=8, generator=np.random.default_rng(seed)) for seed in (1, 2))
     assert first.first.tolist() != second.first.tolist()

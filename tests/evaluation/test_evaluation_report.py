@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import durable
 from evaluation import report
 from evaluation.content import Content
 from evaluation.measure import Exam
@@ -41,7 +42,7 @@ def rankings() -> dict[str, Ranking]:
 
 def test_the_per_query_table_comes_back_as_it_was(tmp_path: Path, rankings: dict[str, Ranking]) -> None:
     path = tmp_path / "deep" / "per_query.parquet"
-    report.write_parquet(path, report.per_query(EXAM, rankings, measured(EXAM, rankings)))
+    durable.write_parquet(path, report.per_query(EXAM, rankings, measured(EXAM, rankings)))
     table = pq.read_table(path)
     assert table.num_rows == 2 * 4
     assert table["subject"].to_pylist() == ["upwards"] * 4 + ["downwards"] * 4
@@ -72,7 +73,7 @@ def test_values_need_no_import_but_the_reports_own() -> None:
 
 def test_the_same_table_is_the_same_bytes(tmp_path: Path, rankings: dict[str, Ranking]) -> None:
     for name in ("one", "two"):
-        report.write_parquet(tmp_path / name, report.per_query(EXAM, rankings, measured(EXAM, rankings)))
+        durable.write_parquet(tmp_path / name, report.per_query(EXAM, rankings, measured(EXAM, rankings)))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -123,7 +124,7 @@ def test_a_metric_is_a_mean_over_the_queries_that_have_it(rankings: dict[str, Ra
 
 def test_the_per_query_table_stays_one_row_a_query(tmp_path: Path, rankings: dict[str, Ranking]) -> None:
     exam = replace(EXAM, content=CONTENT)
-    report.write_parquet(tmp_path / "one", report.per_query(exam, rankings, measured(exam, rankings)))
+    durable.write_parquet(tmp_path / "one", report.per_query(exam, rankings, measured(exam, rankings)))
     table = pq.read_table(tmp_path / "one")
     assert table.num_rows == 2 * 4
     assert table["category:Drama"].to_pylist() == [True, False, True, True] * 2

@@ -96,7 +96,7 @@ def test_metrics_agree_with_ranx(monkeypatch: pytest.MonkeyPatch) -> None:
     from ranx import Qrels, Run, evaluate
 
     queries, scorer, catalogue = random_questions()
-    allowed = protocol.candidates(queries, catalogue)
+    allowed = queries.unseen(catalogue)
     names = [f"{query:04d}" for query in range(NUM_QUERIES)]
     qrels = Qrels({name: {str(target): 1} for name, target in zip(names, queries.target, strict=True)})
     answers = {

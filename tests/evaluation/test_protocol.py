@@ -131,7 +131,7 @@ def test_the_block_bounds_what_is_held_and_depends_on_the_items_alone() -> None:
 
 def plain(scores: npt.NDArray[np.float64], queries: Queries, catalogue: npt.NDArray[np.bool_], k: int) -> Ranking:
     """The definition, item by item: what the fast way has to agree with."""
-    allowed = protocol.candidates(queries, catalogue)
+    allowed = queries.unseen(catalogue)
     lists, places = np.full((len(queries), k), -1, np.int32), np.zeros(len(queries), np.int64)
     for query, (row, target) in enumerate(zip(scores, queries.target, strict=True)):
         order = sorted(np.flatnonzero(allowed[query]), key=lambda item: (-row[item], item))

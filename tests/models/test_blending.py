@@ -1,6 +1,6 @@
 """Weights are found where there are any to find."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +10,8 @@ from dataset.features import ItemFeatures
 from dataset.query import Floats, Queries, Timelines
 from dataset.world import Fold
 from models import blending
+from models.blending import Crossed
+from scoring.blend import Blend, standardized
 
 ITEMS, QUERIES = 30, 2000
 
@@ -119,6 +121,30 @@ def test_a_length_that_hardly_anybody_has_is_answered_by_the_best_of_all() -> No
     truth = np.where(ends[:, None] == 0, useful.table, noise.table)
     made = blending.choose([noise, useful], world(truth, 3.0, ends), steps=[0, 3], max_queries=QUERIES, seed=1)
     assert made.weights.tolist() == [[0, 1], [0, 1]]
+
+
+def test_half_of_the_users_are_answered_as_the_other_half_has_taught() -> None:
+    """What the odd ones take follows one part, what the even ones take the other."""
+    one, other = parts()
+    odd = np.arange(QUERIES) % 2 == 1
+    fold = world(np.where(odd[:, None], one.table, other.table), 3.0, np.zeros(QUERIES, np.int64))
+
+    def learn(half: Fold) -> Blend:
+        return blending.choose([one, other], half, steps=[0], max_queries=QUERIES, seed=1)
+
+    crossed = Crossed.learned(learn, fold)
+    assert (crossed.of_odd.weights.tolist(), crossed.of_even.weights.tolist()) == ([[1, 0]], [[0, 1]])
+    expected = np.where(odd[:, None], standardized(other.table), standardized(one.table))
+    np.testing.assert_array_equal(crossed.scores(fold.ask), expected)
+    swapped = crossed.standing_upon([other, one])
+    np.testing.assert_array_equal(swapped.scores(fold.ask)[odd], standardized(one.table)[odd])
+
+
+def test_without_a_question_all_parts_weigh_alike_and_the_first_is_the_best() -> None:
+    fold = world(parts()[0].table, 1.0, np.zeros(QUERIES, np.int64))
+    nobody = replace(fold, ask=fold.ask[:0])
+    assert learned(list(parts()), nobody, [0, 3]).tolist() == [[1, 1], [1, 1]]
+    assert blending.choose(parts(), nobody, steps=[0, 3], max_queries=9, seed=1).weights.tolist() == [[1, 0], [1, 0]]
 
 
 def test_who_tells_nothing_apart_is_never_the_best() -> None:

@@ -52,6 +52,7 @@ def test_it_is_trained_on_and_leaves_the_float_model_alone(encoder: str, tmp_pat
         optimizer=lambda: keras.optimizers.Adam(0.01),
         afresh=lambda: keras.optimizers.Adam(0.0),
         epochs=2,
+        seed=5,
     )
     before, made = stored.weights(retraining.start()), shallow(retraining, "shallow", 1)
     after = stored.weights(made)

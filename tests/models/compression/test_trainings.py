@@ -8,7 +8,7 @@ import pytest
 import tf_keras as keras
 
 import digest
-from models import retrieval, stored
+from models import device, retrieval, stored
 from models.compression import clustering, pruning, quantization_aware
 from models.compression.contestants import TRAININGS, Amounts, contestants, named
 from models.compression.distillation import Student, Teaching
@@ -53,6 +53,7 @@ def retraining(folder: Path, epochs: int = 3) -> Retraining:
         optimizer=lambda: keras.optimizers.Adam(0.01),
         afresh=lambda: keras.optimizers.Adam(0.02),
         epochs=epochs,
+        seed=5,
     )
 
 
@@ -93,6 +94,13 @@ def test_nobody_touches_the_float_model(folder: Path) -> None:
 def test_what_is_pruned_has_its_zeros(name: str, trained: dict[str, Retriever]) -> None:
     assert pruning.sparsity(trained[name]) == pytest.approx(0.6, abs=0.02)
     assert pruning.sparsity(trained["control"]) == 0
+
+
+@pytest.mark.parametrize("name", ["pruned", "pruned-constant", "pruned-two-of-four", "pruned-quantization-aware"])
+def test_what_is_pruned_has_its_zeros_where_weights_are_averaged_over_steps(name: str, folder: Path) -> None:
+    averaging = replace(retraining(folder), optimizer=lambda: device.optimizer(0.01, average=0.9))
+    wanted = 0.5 if name == "pruned-two-of-four" else 0.6
+    assert pruning.sparsity(TRAININGS[name](averaging, name, AMOUNTS)) == pytest.approx(wanted, abs=0.02)
 
 
 def test_two_of_each_four_are_zeros(trained: dict[str, Retriever]) -> None:
@@ -157,6 +165,16 @@ def test_contestants_have_their_names_and_order(folder: Path) -> None:
     assert [one.cost.steps for one in made] == [0, 0, 12, 12, 12]
     assert made[0].cost.seconds == 0 < made[-1].cost.seconds
     assert named("quantization-aware", "tied-4") == "quantization-aware-tied-4"
+
+
+def test_a_contestant_does_not_depend_on_which_others_there_are(folder: Path) -> None:
+    distilled = {"distilled": ["float32"]}
+    few, many = (
+        {one.name: one for one in contestants(retraining(folder, 1), KNOWN, wanted.items(), AMOUNTS)}["distilled"]
+        for wanted in (distilled, {"untrained": ["tied-8"], "control": ["float32"]} | distilled)
+    )
+    asked = small.queries()
+    np.testing.assert_array_equal(few.form.scores(asked), many.form.scores(asked))
 
 
 def test_a_schedule_that_does_not_come_to_its_end_is_refused(folder: Path) -> None:
