@@ -23,7 +23,7 @@ from dataset.features import NEVER
 from dataset.query import Ints, Queries, Timelines
 from dataset.world import Fold, World
 from evaluation.metrics import Values, accuracy
-from evaluation.protocol import Scorer, candidates, rank
+from evaluation.protocol import Scorer, rank
 from evaluation.significance import Bootstrap
 from tasks import fitting
 
@@ -122,7 +122,7 @@ def answers(scorer: Scorer, fold: Fold) -> Answers:
     """Ranks the catalogue for each of the fold's queries."""
     ranking = rank(scorer, fold.ask, fold.catalogue, k=max(CUTOFFS), chunk_size=CHUNK)
     measured = accuracy(ranking.rank, CUTOFFS)
-    number = candidates(fold.ask, fold.catalogue).sum(axis=1)
+    number = fold.ask.unseen(fold.catalogue).sum(axis=1)
     return Answers(
         users=fold.ask.user,
         recall={k: measured[f"recall_at_{k}"] for k in CUTOFFS},

@@ -123,7 +123,7 @@ def results(held: Sequence[Held], settings: params.Params, labels: tuple[str, st
 
     found: list[dict[str, Values]] = []
     for one in held:
-        whole = float(one.outcome.savedmodel_bytes)
+        whole = float(one.outcome.uncompressed_bytes)
         subject = f"limit/float SavedModel and index, seed {one.seed}"
         yield row(subject, "bytes", Interval(whole, whole, whole), "bytes")
         values, figures = _measured(one, world, settings)
@@ -143,7 +143,7 @@ def results(held: Sequence[Held], settings: params.Params, labels: tuple[str, st
         subject = f"{PREFIX}{name}, {SEEDS}"
         trained_on = any(variant.trained_on for variant in alike) and name != CONTROL
         yield from quality(subject, name, together, trained_on=trained_on)
-        times = [one.outcome.savedmodel_bytes / variant.size_bytes for one, variant in zip(held, alike, strict=True)]
+        times = [one.outcome.uncompressed_bytes / variant.size_bytes for one, variant in zip(held, alike, strict=True)]
         yield row(subject, TIMES, span(times), "ratio")
         yield row(subject, "chosen by a seed", span([float(one is won) for one, won in zip(alike, own, strict=True)]))
         yield row(subject, "chosen", span([float(name == winner)]))
@@ -179,7 +179,7 @@ def _measured(
             ("top-10 overlap with float", lists.overlap(rankings[one.name].lists, rankings[PARENT].lists), "share"),
             ("bytes", float(one.size_bytes), "bytes"),
             ("gzip bytes", float(one.gzip_bytes), "bytes"),
-            (TIMES, outcome.savedmodel_bytes / one.size_bytes, "ratio"),
+            (TIMES, outcome.uncompressed_bytes / one.size_bytes, "ratio"),
             ("sparsity", one.sparsity, "share"),
             ("extra epochs", float(one.extra_epochs), "epochs"),
             ("extra examples", float(one.extra_examples), "windows"),

@@ -39,7 +39,9 @@ LARGEST: Final = 1_000_000
 SETS: Final = (("alike", 2_000), ("alike", 20_000), ("alike", 100_000), ("isotropic", 100_000), ("alike", LARGEST))
 ENOUGH: Final = 0.98
 """Recall at which engines are compared: the least effort that reaches it."""
-CODE: Final = tuple(map(Path, ("benchmarks/searches.py", "benchmarks/engines.py", "benchmarks/vectors.py")))
+CODE: Final = tuple(
+    map(Path, ("benchmarks/searches.py", "benchmarks/engines.py", "benchmarks/vectors.py", "highest.py", "uv.lock"))
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -128,7 +130,7 @@ def _kept(data: str, items: int) -> dict[str, Run]:
 
 def _path(name: str, data: str, items: int) -> Path:
     """Where a run is kept: another one when what measures, or what of ours is measured, is another."""
-    code = [*CODE, Path("scoring/nearest.py")] if name == OURS else [*CODE]
+    code = [*CODE, Path("scoring/nearest.py"), Path("params.yaml")] if name == OURS else [*CODE]
     return KEPT / f"{name.replace('/', '-')}-{data}-{items}-{digest.of_list(code, Path())[:12]}.json"
 
 

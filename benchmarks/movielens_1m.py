@@ -50,6 +50,9 @@ COST: Final = "cost.json"
 KEPT: Final = ("float32", "int8", "tied-8", "tied-6", "tied-4")
 """Ways to keep it, see `models.compression.storage`."""
 COMMAND: Final = "python -m benchmarks.movielens_1m"
+FILES: Final = tuple(
+    f"{name}.parquet" for name in ("sequences", "sequence_users", "sequence_items", "interactions", "items")
+)
 LABELS: Final = ("quality", "movielens-1m", "leave-one-out")
 
 
@@ -83,8 +86,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", default=SEEDS, help="separated by commas")
     parser.add_argument("--step", choices=STEPS, help="take one step with the first seed, in this process, and no more")
     given = parser.parse_args(arguments)
-    if not (given.folder / "sequences.parquet").is_file():
-        parser.error(f"FOLDER must hold the log in its published order, sequences.parquet. Received: {given.folder}")
     seeds = [int(seed) for seed in given.seeds.split(",")]
     home = CACHE / _name(given.folder, given.experiment)
     settings = _prepared(home, given.folder, given.experiment)
@@ -266,8 +267,14 @@ def _prepared(home: Path, folder: Path, experiment: Path) -> params.Params:
 
 
 def _name(folder: Path, experiment: Path) -> str:
-    """Digest of all that the runs depend on."""
-    files = (experiment, Path("params.yaml"), folder / "sequences.parquet")
+    """Digest of all that the runs depend on.
+
+    Raises:
+        SystemExit: the log is not there.
+    """
+    if missing := [name for name in FILES if not (folder / name).is_file()]:
+        raise SystemExit(f"FOLDER must hold the log in its published order: no {', '.join(missing)} in {folder}")
+    files = (experiment, Path("params.yaml"), Path(__file__), *(folder / name for name in FILES))
     return runs.name(*(digest.of_file(path) for path in files))
 
 

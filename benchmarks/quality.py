@@ -4,7 +4,8 @@ Each seed trains, compresses, blends, ranks and evaluates as the stages do, in p
 .cache until code, parameters or data change, so that an interrupted run goes on where it was. A model's value
 is the mean over its seeds; its interval is the bootstrap over users of each query's mean over seeds. Differences are
 paired, per seed and for the mean. Everything was tuned on validation; the test is read once for each seed, by this
-command.
+command. What `python -m benchmarks.side_by_side` found of the peers stays; how much our models differ from them goes,
+for it is of other runs: that command, whose own runs are kept, finds it again.
 """
 
 import sys
@@ -17,19 +18,20 @@ import pyarrow.parquet as pq
 
 import digest
 import params
-from benchmarks import runs
-from benchmarks.results import FOLDER, Result, merge
+from benchmarks import peers_table, runs
+from benchmarks.results import FOLDER, Result, merge, read
 from dataset.world import World
 from evaluation import report
 from evaluation.metrics import Values
 from evaluation.significance import Bootstrap, Interval
-from tasks.evaluate import outcomes_of, subject
+from tasks.contenders import Contenders, subject
 
 SEEDS: Final = (7, 8, 9)
 METRICS: Final = ("ndcg_at_10", "recall_at_10", "mrr_at_10", "ndcg_at_20", "recall_at_100")
 PRIMARY: Final = "ndcg_at_10"
 COMMAND: Final = "python -m benchmarks.quality"
 LABELS: Final = ("quality", "movielens-100k", "temporal next-item")
+PEERS: Final = ("peers", "movielens-100k")
 FILE: Final = Path("params.yaml")
 STAGES: Final = ("train", "compress", "blend", "rank", "evaluate")
 
@@ -41,8 +43,11 @@ def main() -> int:
     bootstrap = Bootstrap(settings.evaluate.bootstrap_samples, settings.evaluate.confidence, settings.seed)
     kept = folders(settings)
     runs.run_stages(FILE, kept, SEEDS, STAGES, label="quality")
-    results = [*_quality(kept, world, settings.evaluate.baselines, bootstrap), *_sizes(kept)]
-    merge(FOLDER / "quality.csv", results)
+    contenders = [_contenders(settings, run) for run in kept]
+    results = [*_quality(kept, contenders, world, settings.evaluate.baselines, bootstrap), *_sizes(contenders)]
+    file = FOLDER / "quality.csv"
+    merge(file, [*results, *(row for row in _of_peers(file) if " - " not in row.metric)])
+    peers_table.draw(read(file), FOLDER)
     return 0
 
 
@@ -52,9 +57,19 @@ def folders(settings: params.Params) -> list[Path]:
     return [Path(".cache/quality") / name / str(seed) for seed in SEEDS]
 
 
-def _quality(folders: list[Path], world: World, baselines: list[str], bootstrap: Bootstrap) -> Iterator[Result]:
-    users = world.test.user
-    outcomes = [outcomes_of(run / "variants", run / "blend", run / "rank") for run in folders]
+def _contenders(settings: params.Params, run: Path) -> Contenders:
+    places = {name: run / name for name in ("variants", "blend", "rank")}
+    return Contenders.read(settings.models, **places)
+
+
+def _of_peers(file: Path) -> list[Result]:
+    return [row for row in read(file) if (row.benchmark, row.dataset) == PEERS] if file.exists() else []
+
+
+def _quality(
+    folders: list[Path], contenders: list[Contenders], world: World, baselines: list[str], bootstrap: Bootstrap
+) -> Iterator[Result]:
+    users, outcomes = world.test.user, [one.outcomes for one in contenders]
     for metric in METRICS:
         tables = [pq.read_table(run / "evaluation/per_query.parquet", columns=["subject", metric]) for run in folders]
         floats = {name: [report.values(table, name, metric) for table in tables] for name in outcomes[0]}
@@ -102,16 +117,16 @@ def _losses(
             yield _row(f"podium/{name}-chosen", f"{PRIMARY} change from float, seed {seed}", found)
 
 
-def _sizes(folders: list[Path]) -> Iterator[Result]:
-    for seed, run in zip(SEEDS, folders, strict=True):
-        for name, outcome in outcomes_of(run / "variants", run / "blend", run / "rank").items():
+def _sizes(contenders: list[Contenders]) -> Iterator[Result]:
+    for seed, one in zip(SEEDS, contenders, strict=True):
+        for name, outcome in one.outcomes.items():
             if len(outcome.measured) == 1:
                 continue
             label = f"podium/{name}-chosen ({outcome.chosen}), seed {seed}"
             for metric, value, unit in (
-                ("bytes of float SavedModel and index", outcome.savedmodel_bytes, "bytes"),
+                ("bytes uncompressed", outcome.uncompressed_bytes, "bytes"),
                 ("bytes", outcome.winner.size_bytes, "bytes"),
-                ("times smaller than the float SavedModel", outcome.times_smaller, "ratio"),
+                ("times smaller than uncompressed", outcome.times_smaller, "ratio"),
             ):
                 yield _row(label, metric, Interval(value, value, value), unit)
 

@@ -23,7 +23,12 @@ def tables(results: Sequence[Result]) -> str:
     parts = [
         ("", _quality([result for result in usual if CHOSEN not in result.subject], COLUMNS)),
         ("What a row's ndcg_at_10 has more than a column's, with its paired 95% interval:", _differences(ours)),
-        ("The variants that the rule chose on validation, one value for each seed:", _variants(ours)),
+        (
+            "The variants that the rule chose on validation, one value for each seed. Uncompressed is a two-tower or "
+            "sequence model with its index as a float SavedModel, of a blend the sum of its parts', of any other the "
+            "float form:",
+            _variants(ours),
+        ),
         ("MovieLens-1M:", _quality(papers, PAPER_COLUMNS)),
     ]
     return "\n\n".join(text for caption, lines in parts for text in (caption, "\n".join(lines)) if text)
@@ -71,7 +76,7 @@ def _variants(results: list[Result]) -> list[str]:
             smaller[model].append(f"{result.value:.2f}")
         elif chosen and " change " in result.metric:
             changes[model].append(f"{result.value:+.2%} [{result.low:+.2%}, {result.high:+.2%}]")
-    lines = head("model", "variant", "times smaller than the float SavedModel", "change of ndcg_at_10 from float")
+    lines = head("model", "variant", "times smaller than uncompressed", "change of ndcg_at_10 from float")
     return lines + [line(model, *(", ".join(cell[model]) for cell in (which, smaller, changes))) for model in which]
 
 

@@ -99,7 +99,7 @@ def full_argsort(scorer: Scorer, queries: Queries, catalogue: npt.NDArray[np.boo
         # The product in the same shape as ours, or its last bits would differ.
         rows = np.minimum(np.arange(start, start + block), len(queries) - 1)
         part = queries[rows]
-        scores = np.where(protocol.candidates(part, catalogue), scorer.scores(part), -np.inf)
+        scores = np.where(part.unseen(catalogue), scorer.scores(part), -np.inf)
         order = np.argsort(-scores, axis=1, kind="stable")
         place = 1 + np.argmax(order == part.target[:, None], axis=1)
         hidden = np.isneginf(scores[np.arange(block), part.target])

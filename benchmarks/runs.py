@@ -11,30 +11,32 @@ import msgspec
 from tqdm import tqdm
 
 import digest
+import durable
 import params
+from tasks import steps
 from tasks.steps import PER_MODEL
 
+ROOT: Final = Path(__file__).parents[1]
 CODE: Final = ("dataset", "evaluation", "models", "scoring", "tasks")
-PROGRAM: Final = """
-import sys
-from pathlib import Path
-import msgspec, params
-from tasks import steps
-file, seed, folder = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-loaded = params.load(file)
-paths = {name: folder / name for name in ("model", "variants", "blend", "rank", "evaluation")}
-settings = msgspec.structs.replace(loaded, seed=seed, paths=msgspec.structs.replace(loaded.paths, **paths))
-summary = steps.run(sys.argv[4], settings, *sys.argv[5:])
-mark = folder / f"{'-'.join(sys.argv[4:])}.done"
-mark.with_suffix(".part").write_bytes(msgspec.json.encode(summary, enc_hook=str))
-mark.with_suffix(".part").replace(mark)
-"""
+LOWEST: Final = ("digest.py", "durable.py", "highest.py", "params.py", "uv.lock")
+PLACES: Final = ("model", "variants", "blend", "rank", "evaluation")
+"""What a run keeps apart from others."""
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one step in this process, and leaves its mark; see `run_step`, which starts it."""
+    file, seed, folder, step = Path(arguments[0]), int(arguments[1]), Path(arguments[2]), tuple(arguments[3:])
+    loaded = params.load(file)
+    paths = msgspec.structs.replace(loaded.paths, **{name: folder / name for name in PLACES})
+    said = steps.run(step[0], msgspec.structs.replace(loaded, seed=seed, paths=paths), *step[1:])
+    durable.write_bytes(_mark(folder, step), msgspec.json.encode(said, enc_hook=str))
+    return 0
 
 
 def name(*parts: str) -> str:
     """Digest of the code that a run's result depends on, and of whatever else it does, given as digests."""
-    sources = [path for folder in CODE for path in sorted(Path(folder).rglob("*.py"))]
-    whole = [digest.of_list(sources, Path()), digest.of_file(Path("uv.lock")), *parts]
+    sources = [path for folder in CODE for path in sorted((ROOT / folder).rglob("*.py"))]
+    whole = [digest.of_list([*sources, *(ROOT / file for file in LOWEST)], ROOT), *parts]
     return hashlib.sha256("".join(whole).encode()).hexdigest()[:16]
 
 
@@ -52,12 +54,12 @@ def run_stages(file: Path, folders: Sequence[Path], seeds: Sequence[int], stages
         subprocess.CalledProcessError: a stage failed; it has said why.
     """
     models = params.load(file).models
-    steps = [
+    each = [
         (stage, *model) for stage in stages for model in ([(name,) for name in models] if stage in PER_MODEL else [()])
     ]
-    with tqdm(total=len(seeds) * len(steps), desc=label, unit="step") as progress:
+    with tqdm(total=len(seeds) * len(each), desc=label, unit="step") as progress:
         for seed, folder in zip(seeds, folders, strict=True):
-            for step in steps:
+            for step in each:
                 progress.set_postfix_str(f"seed {seed}: {' '.join(step)}")
                 run_step(file, folder, seed, step)
                 progress.update()
@@ -69,7 +71,8 @@ def run_step(file: Path, folder: Path, seed: int, step: tuple[str, ...]) -> None
     A mark, which the step itself leaves, says that it has ended, since one that was killed leaves files as well.
     """
     if not _mark(folder, step).exists():
-        subprocess.run([sys.executable, "-c", PROGRAM, str(file), str(seed), str(folder), *step], check=True)
+        command = [sys.executable, "-m", "benchmarks.runs", str(file), str(seed), str(folder), *step]
+        subprocess.run(command, check=True)
 
 
 def summary(folder: Path, *step: str) -> dict[str, Any]:
@@ -94,3 +97,7 @@ def _status(name: str, process: int | str = "self") -> int:
 
 def _mark(folder: Path, step: tuple[str, ...]) -> Path:
     return folder / f"{'-'.join(step)}.done"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -24,8 +24,7 @@ import params
 from benchmarks import attempt, exchange, peers_table, quality
 from benchmarks.attempt import CACHE, Order, Peer, PeerError
 from benchmarks.exchange import Lists
-from benchmarks.results import FOLDER, Result, merge, read
-from dataset.query import Floats
+from benchmarks.results import FOLDER, Result, merge, read, span
 from dataset.world import Fold, World
 from evaluation import report
 from evaluation.metrics import Values, accuracy
@@ -38,7 +37,7 @@ OURS: Final = ("two-tower", "recency-ease", "blend", "two-stage")
 QUICK_SHARE: Final = 4
 """The quick mode's epochs are one of so many."""
 COMMAND: Final = "python -m benchmarks.side_by_side"
-LABELS: Final = ("peers", "movielens-100k", "temporal next-item")
+LABELS: Final = (*quality.PEERS, "temporal next-item")
 
 
 class NoRunsError(ValueError):
@@ -131,15 +130,10 @@ def rows(
         ("peak memory", "bytes", [float(one.fit.peak_bytes) for one in lists]),
         ("model", "bytes", [float(one.fit.model_bytes) for one in lists]),
     ):
-        yield row(f"peer/{name}", metric, _range(np.array(values)), unit)
+        yield row(f"peer/{name}", metric, span(values), unit)
     theirs = np.mean([one[quality.PRIMARY] for one in measured], axis=0)
     for model, mine in ours.items():
         yield row(f"podium/{model}", f"{quality.PRIMARY} - {name}", bootstrap.difference(mine, theirs, users))
-
-
-def _range(values: Floats) -> Interval:
-    """The mean over seeds, and the least and the most."""
-    return Interval(float(values.mean()), float(values.min()), float(values.max()))
 
 
 def _kept(names: set[str]) -> list[Result]:
@@ -148,7 +142,7 @@ def _kept(names: set[str]) -> list[Result]:
     return [
         one
         for one in (read(path) if path.exists() else [])
-        if (one.benchmark, one.dataset) == LABELS[:2]
+        if (one.benchmark, one.dataset) == quality.PEERS
         and one.subject.removeprefix("peer/") not in names
         and one.metric.rpartition(" - ")[2] not in names
     ]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import params
-from benchmarks import compression, compression_table
+from benchmarks import compression, compression_table, movielens_1m
 from benchmarks.compression import Held
 from benchmarks.compression_table import CHANGE, EACH, FROM_CONTROL, PRIMARY, SEEDS, TIMES
 from benchmarks.results import Result, merge, read
@@ -122,6 +122,7 @@ def test_one_data_set_replaces_its_own_results_alone(found: list[Result], tmp_pa
 
 
 def test_without_trained_models_it_says_how_to_train_them(tmp_path: Path) -> None:
-    (tmp_path / "sequences.parquet").write_bytes(b"a log")
+    for name in movielens_1m.FILES:
+        (tmp_path / name).write_bytes(b"a log")
     with pytest.raises(SystemExit, match=r"no trained models. Train them \(hours\): python -m benchmarks.movielens_1m"):
         compression.main(["--published", str(tmp_path)])
