@@ -6,8 +6,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from filelock import FileLock
 from flows import processes, reproduce, ui
 from promotion.registry import Registry
 from tests.flows import project
+from tests.monitoring.answers import DAY, records, write
 from tests.serving import logged
 
 SCHEDULE_SECONDS = 120
+EVENT_SECONDS = 60
+MONITORING = "from flows.monitoring import monitoring\nprint(monitoring().result)"
 TUNING = """
 import runpy, sys
 import params
@@ -179,13 +183,41 @@ def test_deployments_get_scheduled_runs(prefect: Prefect) -> None:
     assert not waiting, f"no runs were scheduled in {SCHEDULE_SECONDS} s"
 
 
-def test_drift_starts_the_training_deployment(prefect: Prefect) -> None:
+def test_every_verdict_but_fine_is_an_event_and_drift_alone_starts_training(prefect: Prefect, tmp_path: Path) -> None:
     ui.register(prefect.environment)
-    (automation,) = prefect.ask("/automations/filter")
-    nightly = next(found for found in prefect.ask("/deployments/filter") if found["name"] == "nightly")
-    assert automation["enabled"]
-    assert automation["trigger"]["expect"] == ["podium.drift"]
-    assert [action["deployment_id"] for action in automation["actions"]] == [nightly["id"]]
+    small = project.make(tmp_path / "small")
+    assert prefect.run(small, MONITORING).split()[-1] == "cannot_tell"
+    for days, shift in ((10, 0.0), (3, 0.5)):
+        start = time.time() - days * DAY
+        name = f"{datetime.fromtimestamp(start, UTC):%Y-%m-%d}-10-1.jsonl"
+        write(small / "artifacts" / "exposures", name, records(400, seed=days, start=start, shift=shift))
+    assert prefect.run(small, MONITORING).split()[-1] == "drift"
+    assert "unusable" in _reasons(prefect, "podium.cannot_tell")
+    assert "score_drift" in _reasons(prefect, "podium.drift")
+    nightly = next(found["id"] for found in prefect.ask("/deployments/filter") if found["name"] == "nightly")
+    assert len(_when_there(lambda: _started(prefect, nightly))) == 1
+
+
+def _started(prefect: Prefect, deployment: str) -> list[Any]:
+    """Its runs that no schedule made."""
+    runs = prefect.ask("/flow_runs/filter", flow_runs={"deployment_id": {"any_": [deployment]}})
+    return [run for run in runs if not run["auto_scheduled"]]
+
+
+def _reasons(prefect: Prefect, event: str) -> list[str]:
+    """Of the last event of that name."""
+    asked = {"event": {"name": [event]}, "order": "DESC"}
+    found = _when_there(lambda: prefect.ask("/events/filter", filter=asked)["events"])
+    reasons: list[str] = found[0]["payload"]["reasons"]
+    return reasons
+
+
+def _when_there(look: Callable[[], list[Any]]) -> list[Any]:
+    deadline = time.monotonic() + EVENT_SECONDS
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert found, f"nothing in {EVENT_SECONDS} s"
+    return found
 
 
 def test_every_deployment_can_be_loaded_from_the_project(prefect: Prefect, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_batches_are_whole_and_rows_stay_rows() -> None:
 
 def test_fewer_rows_than_a_batch_are_refused() -> None:
     assert len(list(batches(ROWS, batch_size=25, seed=1).batches)) == 1
-    with pytest.raises(TooFewExamplesError, match=r"at most the 25 training examples\. Received: 26"):
+    with pytest.raises(TooFewExamplesError, match=r"number of training examples, 25\. Received: 26"):
         batches(ROWS, batch_size=26, seed=1)
 
 
