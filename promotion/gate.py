@@ -206,7 +206,7 @@ def _limit(code: str, what: str, value: float, limit: float) -> Check:
 
 def _not_inferior(code: str, text: str, change: Interval, margin: float) -> Check:
     outcome: Outcome = "passed" if change.low >= -margin else "rejected" if change.high < -margin else "held"
-    return _interval(code, outcome, text, change, -margin)
+    return _interval(code, outcome, text, change, 0.0 - margin)  # -0.0 would be shown with its sign
 
 
 def _interval(code: str, outcome: Outcome, text: str, interval: Interval, limit: float) -> Check:

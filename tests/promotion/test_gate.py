@@ -117,6 +117,7 @@ def test_a_gain_on_a_stale_champion_is_not_enough_where_a_baseline_is_better(bas
     decision = ask(baselines={"popularity": LEVEL * 0.5, "item-knn": baseline}, slices={})
     assert check(decision, "primary").outcome == check(decision, "baseline:popularity").outcome == "passed"
     assert check(decision, "baseline:item-knn").outcome == outcome
+    assert check(decision, "baseline:item-knn").text.endswith("must stay above +0.00%")
     assert decision.result == ("promoted" if outcome == "passed" else outcome)
 
 
