@@ -1,7 +1,6 @@
 """A failure of ours behind BentoML's timeout, which waits for something to be sent."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +44,7 @@ def app(tiny_servable: Path, tmp_path: Path, traffic: Traffic) -> Iterator[Timeo
     log.close()
 
 
-def test_a_failure_is_answered_at_once_and_logged_under_the_request_s_id(
+def test_a_failure_is_answered_before_any_timeout_and_logged_under_the_request_s_id(
     app: TimeoutMiddleware, traffic: Traffic, registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def two() -> list[httpx.Response]:
@@ -56,9 +55,7 @@ def test_a_failure_is_answered_at_once_and_logged_under_the_request_s_id(
         traffic.tell()
         return replies
 
-    began = time.monotonic()
     named, unnamed = asyncio.run(two())
-    assert time.monotonic() - began < TIMEOUT_SECONDS / 2
     for response in (named, unnamed):
         assert (response.status_code, response.headers["Content-Type"]) == (500, "application/json")
         assert "a failure of ours" in response.json()["error"]
