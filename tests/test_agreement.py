@@ -96,6 +96,12 @@ def test_the_contestants_that_may_be_named_are_those_there_are() -> None:
     assert get_args(params.Storage) == tuple(STORAGES)
 
 
+def test_the_names_that_no_model_may_have_are_those_of_the_models_above() -> None:
+    from tasks import blend, rank
+
+    assert params.ABOVE == (blend.BLEND, blend.SWITCH, rank.NAME)
+
+
 def test_tuning_is_a_module_a_function_and_a_section_that_no_stage_reads() -> None:
     assert re.search(r"^def tune\(", (ROOT / "tasks" / "tune.py").read_text(), re.MULTILINE)
     assert "tune" in params.Params.__struct_fields__

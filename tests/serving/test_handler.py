@@ -24,16 +24,6 @@ async def nothing_else(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def traffic(registry: CollectorRegistry) -> Traffic:
-    return Traffic("/recommend", limit=8, name="podium", version="v1", registry=registry)
-
-
-@pytest.fixture
 def app(tiny_servable: Path, tmp_path: Path, traffic: Traffic) -> Iterator[TimeoutMiddleware]:
     """Of a servable that has no titles, so that no list can be written out."""
     broken = replace(servable.read(tiny_servable), titles=[])

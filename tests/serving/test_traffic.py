@@ -12,16 +12,6 @@ class Ended:
     status: int
 
 
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def traffic(registry: CollectorRegistry) -> Traffic:
-    return Traffic("/recommend", limit=2, name="podium", version="v1", registry=registry)
-
-
 def total(registry: CollectorRegistry, status: int) -> float | None:
     labels = {"endpoint": "/recommend", "service_name": "podium", "service_version": "v1", "runner_name": "podium"}
     found = registry.get_sample_value("bentoml_service_request_total", labels | {"http_response_code": str(status)})
