@@ -50,7 +50,8 @@ def best(found: Sequence[Result]) -> str:
         ours = [one for one in found if one.dataset == dataset]
         of = {name: one for name, one in of_seed(ours, SEEDS).items() if name != EACH}
         if of:
-            ahead = pareto.front([_place(name, one) for name, one in of.items()])
+            sizes, changes = [1 / one[TIMES].value for one in of.values()], [one[CHANGE].value for one in of.values()]
+            ahead = pareto.front(sizes, changes)
             kept = {name: one for (name, one), so in zip(of.items(), ahead, strict=True) if so or one["chosen"].value}
             parts += [f"{TITLES.get(dataset, dataset)}, {SEEDS}:", _summary(kept, _changes(ours)).rstrip()]
     return "\n\n".join(parts)
@@ -138,12 +139,6 @@ def _changes(found: Sequence[Result]) -> Mapping[str, Sequence[float]]:
         for name, one in of_seed(found, seed).items() if seed != SEEDS else ():
             of.setdefault(name, []).append(one[CHANGE].value)
     return of
-
-
-def _place(name: str, one: Mapping[str, Result]) -> Point:
-    """By how much smaller and how much better than its float model, for the front alone."""
-    change = one[CHANGE]
-    return Point(name, 1 / one[TIMES].value, Interval(change.value, change.low, change.high), colour=0.0, said={})
 
 
 def _named(name: str, one: Mapping[str, Result]) -> str:

@@ -61,10 +61,9 @@ class Words:
     """Of the bar beside it."""
 
 
-def front(points: Sequence[Point]) -> npt.NDArray[np.bool_]:
-    """[n] whether no other point is as small and as good, and smaller or better."""
-    size = np.array([point.size_bytes for point in points])
-    value = np.array([point.quality.value for point in points])
+def front(sizes: Sequence[float], qualities: Sequence[float]) -> npt.NDArray[np.bool_]:
+    """[n] whether no other is as small and as good, and smaller or better."""
+    size, value = np.array(sizes), np.array(qualities)
     covers = (size[:, None] <= size) & (value[:, None] >= value) & ((size[:, None] < size) | (value[:, None] > value))
     found: npt.NDArray[np.bool_] = np.logical_not(np.any(covers, axis=0, keepdims=True))[0]
     return found
@@ -93,9 +92,13 @@ def write(png: Path, page: Path, points: Sequence[Point], words: Words, *, refer
         durable.write_bytes(path, data)
 
 
+def _ahead(points: Sequence[Point]) -> npt.NDArray[np.bool_]:
+    return front([point.size_bytes for point in points], [point.quality.value for point in points])
+
+
 def _picture(points: Sequence[Point], words: Words, floor: float) -> Figure:
     figure, axes = pyplot.subplots(figsize=(11, 6.5))
-    best = [point for point, ahead in zip(points, front(points), strict=True) if ahead]
+    best = [point for point, ahead in zip(points, _ahead(points), strict=True) if ahead]
     steps = [max(point.quality.value, floor) for point in best]
     axes.step([point.size_bytes / 1e3 for point in best], steps, where="post", color=LINE, linewidth=1, zorder=1)
     colours = [point.colour for point in points]
@@ -137,7 +140,7 @@ def _page(points: Sequence[Point], words: Words, drawing: str) -> str:
         svg = svg.replace(group, f"{group}<title>{html.escape(_told(point, words))}</title>")
     columns = list(dict.fromkeys(name for point in points for name in point.said))
     heads = ["", "bytes on disk", words.quality, "interval", words.colour, "on the front", *columns]
-    rows = [_cells(point, ahead, columns) for point, ahead in zip(points, front(points), strict=True)]
+    rows = [_cells(point, ahead, columns) for point, ahead in zip(points, _ahead(points), strict=True)]
     lines = [_row("th", heads), *(_row("td", row) for row in rows)]
     title = html.escape(words.title)
     return (

@@ -27,13 +27,15 @@ from dataset.vocabulary import OOV, PADDING
 from dataset.world import Fold
 from models import device
 from models.attention import MASKED
+from models.bags import bag
 from models.fit import batches
 from models.fit import fit as fit_model
+from models.learner import Learner
 from scoring.pooled import Pooled
 from scoring.tables import Table
 
 
-class FactorizationMachine(keras.Model):  # type: ignore[misc]  # Keras has no types
+class FactorizationMachine(Learner):
     """Weights and loss; a batch has history int32 [b, L], newest first, and target int32 [b].
 
     Args:
@@ -82,23 +84,11 @@ class FactorizationMachine(keras.Model):  # type: ignore[misc]  # Keras has no t
         present = tf.cast(tf.not_equal(history, PADDING), tf.float32)
         weight = self.dropout(present * self.fading, training=training)
         weight = tf.math.divide_no_nan(weight, tf.reduce_sum(weight, axis=1, keepdims=True))
-        # Scattered numbers and one product are faster than gathered vectors, whose gradients would be scattered.
-        place = tf.stack(
-            [tf.broadcast_to(tf.range(tf.shape(history)[0])[:, None], tf.shape(history)), history], axis=-1
-        )
-        bag = tf.scatter_nd(place, weight, (tf.shape(history)[0], self.read.shape[0]))
-        query = tf.matmul(bag, self.read)
+        query = tf.matmul(bag(history, weight, self.read.shape[0]), self.read)
         vectors, bias = self.candidates()
         logits = tf.matmul(query, vectors, transpose_b=True) + (bias + self.mask)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["target"], logits)
         return tf.debugging.check_numerics(tf.reduce_mean(losses), "the training loss")
-
-    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One optimizer step."""
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(batch, training=True)
-        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        return {"loss": loss}
 
 
 def _small() -> keras.initializers.Initializer:

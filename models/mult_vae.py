@@ -24,13 +24,15 @@ from dataset.vocabulary import PADDING
 from dataset.world import Fold
 from models import device
 from models.attention import MASKED
+from models.bags import bag
 from models.fit import batches
 from models.fit import fit as fit_model
+from models.learner import Learner
 from scoring.autoencoder import Autoencoder
 from scoring.tables import Table
 
 
-class MultVAE(keras.Model):  # type: ignore[misc]  # Keras has no types
+class MultVAE(Learner):
     """Weights and loss; a batch has history int32 [b, L], newest first.
 
     Args:
@@ -81,8 +83,8 @@ class MultVAE(keras.Model):  # type: ignore[misc]  # Keras has no types
         """
         history = batch["history"]
         present = tf.cast(tf.not_equal(history, PADDING), tf.float32)
-        taken = self._bag(history, present)
-        read = self._bag(history, self.dropout(present * self.fading, training=training))
+        taken = bag(history, present, len(self.mask))
+        read = bag(history, self.dropout(present * self.fading, training=training), len(self.mask))
         hidden = tf.tanh(tf.matmul(tf.math.l2_normalize(read, axis=1), self.read) + self.read_bias)
         mean = tf.matmul(hidden, self.mean) + self.mean_bias
         spread = tf.matmul(hidden, self.spread) + self.spread_bias
@@ -94,20 +96,6 @@ class MultVAE(keras.Model):  # type: ignore[misc]  # Keras has no types
         divergence = 0.5 * tf.reduce_sum(tf.square(mean) + tf.exp(spread) - spread - 1, axis=1)
         losses = tf.math.divide_no_nan(self._beta() * divergence - likelihood, count)
         return tf.debugging.check_numerics(tf.reduce_mean(losses), "the training loss")
-
-    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One optimizer step."""
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(batch, training=True)
-        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        return {"loss": loss}
-
-    def _bag(self, history: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        """[b, items] the weights [b, L] of each history's items, added up."""
-        place = tf.stack(
-            [tf.broadcast_to(tf.range(tf.shape(history)[0])[:, None], tf.shape(history)), history], axis=-1
-        )
-        return tf.scatter_nd(place, weight, (tf.shape(history)[0], self.read.shape[0]))
 
     def _beta(self) -> tf.Tensor:
         if not hasattr(self, "optimizer") or self.optimizer is None:

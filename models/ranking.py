@@ -22,6 +22,7 @@ import tf_keras as keras
 
 from dataset.query import Floats
 from models.dropout import Dropout
+from models.learner import Learner, over_replicas
 from models.towers import item_embedding
 from scoring.cross_network import CLIP, CrossNetwork
 
@@ -49,7 +50,7 @@ class RankerShape:
     """Share of the second task in the loss; 0 for a single task."""
 
 
-class Ranker(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
+class Ranker(Learner):
     """The network with its losses; `models.shortlists` describes a batch.
 
     Args:
@@ -84,17 +85,9 @@ class Ranker(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         if self.shape.weight_loss > 0:
             predicted = tf.gather(weight, batch["taken"], batch_dims=1)[:, None]
             losses += self.shape.weight_loss * self.weight(batch["weight"][:, None], predicted, compute_metrics=False)
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        mean = tf.nn.compute_average_loss(losses, global_batch_size=tf.shape(losses)[0] * replicas)
+        mean = over_replicas(losses)
         mean += tf.nn.scale_regularization_loss(tf.add_n(self.network.losses)) if self.network.losses else 0.0
         return tf.debugging.check_numerics(mean, "the training loss")
-
-    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One optimizer step."""
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(batch, training=True)
-        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        return {"loss": loss}
 
 
 def network(shape: RankerShape, mean: Floats, scale: Floats) -> keras.Model:

@@ -19,9 +19,10 @@ from models import device, negatives, towers
 from models.architecture import Architecture
 from models.device import Policy
 from models.fit import Data, batches
+from models.learner import Learner, over_replicas
 
 
-class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
+class Retrieval(Learner):
     """Query and candidate tower with their loss.
 
     A batch is a mapping with history, context, item, categories, year, popularity, dense where items have such
@@ -57,16 +58,7 @@ class Retrieval(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
             candidate_ids=batch["item"],
             compute_metrics=False,
         )
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        mean = tf.nn.compute_average_loss(losses, global_batch_size=tf.shape(losses)[0] * replicas)
-        return tf.debugging.check_numerics(mean, "the training loss")
-
-    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One optimizer step; `minimize` scales the loss where float16 needs it, as TFRS's own step does not."""
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(batch, training=True)
-        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        return {"loss": loss}
+        return tf.debugging.check_numerics(over_replicas(losses), "the training loss")
 
     def compared(self, batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Rows [n] of a batch that hold each of its items once, and how likely each is in it, as a log."""

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 import tf_keras as keras
 
 from dataset.batches import CandidateFeatures
@@ -30,6 +29,7 @@ from models.attention import MASKED, CausalAttention, Visibility
 from models.device import Policy
 from models.dropout import Dropout
 from models.fit import Data
+from models.learner import Learner, over_replicas
 from models.recurrent import Recurrent
 from models.towers import MaskedMean, item_embedding, without_embedding
 from scoring.tied import EMBEDDED
@@ -146,7 +146,7 @@ class Newest(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         return tf.where(tf.not_equal(history[:, 0], PADDING), tf.range(rows) * length, sequence_data.NOWHERE)
 
 
-class Sequential(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
+class Sequential(Learner):
     """Query and candidate tower with the softmax over the catalogue; `models.sequence_data` describes a batch."""
 
     def __init__(self, architecture: SequenceArchitecture, query: keras.Model, candidate: keras.Model) -> None:
@@ -165,16 +165,7 @@ class Sequential(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         losses = (
             self._sampled(query, batch, training) if self.architecture.negatives else self._full(query, batch, training)
         )
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        mean = tf.nn.compute_average_loss(losses, global_batch_size=tf.shape(losses)[0] * replicas)
-        return tf.debugging.check_numerics(mean, "the training loss")
-
-    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One optimizer step; `minimize` scales the loss where float16 needs it, as TFRS's own step does not."""
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(batch, training=True)
-        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        return {"loss": loss}
+        return tf.debugging.check_numerics(over_replicas(losses), "the training loss")
 
     def compared(self, batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Items [n], each once: the catalogue, or a sample where the loss has one; and how likely each is, as a log."""

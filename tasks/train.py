@@ -18,6 +18,7 @@ from dataset.batches import CandidateFeatures
 from dataset.world import Fold, World
 from evaluation.metrics import accuracy
 from evaluation.protocol import Scorer, rank
+from models.variants import PARENT
 from scoring import folder as form_folder
 from tasks import fitting
 
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 VALIDATION_CUTOFF = 10
 """Early stopping looks at NDCG at this k."""
 CHUNK = 1024
-FLOAT = "float32"
 
 
 class NothingToAskError(ValueError):
@@ -88,7 +88,9 @@ def _baseline(
         for fold in (world.selection, world.final)
     }
     for fold in (world.selection, world.final):
-        form_folder.write(folder / fold.name, forms[fold.name], model=name, name=FLOAT, items=items, freeze=fold.freeze)
+        form_folder.write(
+            folder / fold.name, forms[fold.name], model=name, name=PARENT, items=items, freeze=fold.freeze
+        )
     return TrainSummary(name, 0, validation_ndcg(world, forms["selection"]))
 
 

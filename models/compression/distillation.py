@@ -20,12 +20,12 @@ from typing import Final
 import msgspec
 import numpy as np
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from models import stored, towers
 from models.architecture import Architecture, SequenceArchitecture
 from models.attention import MASKED
 from models.compression.retraining import Retraining
+from models.learner import Learner
 from models.stored import Retriever
 
 FADING: Final = 10.0
@@ -62,7 +62,7 @@ class _Asked:
     model: Retriever
 
 
-class Distilling(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
+class Distilling(Learner):
     """A student with the loss that its teacher adds; its weights are the student's."""
 
     def __init__(self, student: Retriever, teacher: Retriever, teaching: Teaching) -> None:
@@ -85,13 +85,6 @@ class Distilling(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         taught += soft(theirs, ours, self._teaching.top, self._teaching.temperature)
         loss = usual + self._teaching.weight * tf.reduce_mean(taught)
         return tf.debugging.check_numerics(loss, "the training loss")
-
-    def train_step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One optimizer step of the student."""
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(batch, training=True)
-        self.optimizer.minimize(loss, self.student.trainable_variables, tape=tape)
-        return {"loss": loss}
 
 
 def ranking(theirs: tf.Tensor, ours: tf.Tensor, log_drawn: tf.Tensor, top: int) -> tf.Tensor:

@@ -28,8 +28,9 @@ POINTS = [
 
 
 def test_the_front_is_those_that_none_is_smaller_and_better_than() -> None:
-    assert pareto.front(POINTS).tolist() == [False, True, True, False, True]
-    assert pareto.front([POINTS[0], POINTS[0]]).tolist() == [True, True]
+    sizes, values = [one.size_bytes for one in POINTS], [one.quality.value for one in POINTS]
+    assert pareto.front(sizes, values).tolist() == [False, True, True, False, True]
+    assert pareto.front([100, 100], [0.3, 0.3]).tolist() == [True, True]
 
 
 def test_the_page_needs_nothing_else_and_says_every_figure(tmp_path: Path) -> None:
