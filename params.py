@@ -304,6 +304,7 @@ Storage = Literal[
     "int8",
     "full-int8",
     "tied-8",
+    "tied-7",
     "tied-6",
     "tied-4",
     "tied-low-rank",

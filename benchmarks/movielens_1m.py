@@ -47,7 +47,7 @@ MODEL: Final = "transformer"
 SEEDS: Final = "7,8,9"
 SELECTED: Final = "selected.json"
 COST: Final = "cost.json"
-KEPT: Final = ("float32", "int8", "tied-8", "tied-6", "tied-4")
+KEPT: Final = ("float32", "int8", "tied-8", "tied-7", "tied-6", "tied-4")
 """Ways to keep it, see `models.compression.storage`."""
 COMMAND: Final = "python -m benchmarks.movielens_1m"
 FILES: Final = tuple(

@@ -4,7 +4,7 @@ float32             query tower and item table as they were trained
 float16             both in 16 bits
 int8                LiteRT dynamic range: weights in 8 bits, and what a dense layer reads as well; item table in 8
 full-int8           LiteRT full integer: all that has an integer kernel, scaled by what it saw for known queries
-tied-8, -6, -4      one table for both towers; its numbers and all dense weights in so many bits, one scale a row
+tied-8, -7, -6, -4  one table for both towers; its numbers and all dense weights in so many bits, one scale a row
 tied-low-rank, tied-product, tied-by-popularity, tied-hashed
 dense weights in 8 bits, the table as `models.compression.embeddings` says
 """
@@ -154,6 +154,7 @@ STORAGES: Final[dict[str, Storage]] = {
     "int8": Storage(int8, 0.5, as_it_is, 0.3),
     "full-int8": Storage(full_int8, 0.5, as_it_is, None),
     "tied-8": _tied(8, embeddings.levels(8)),
+    "tied-7": _tied(7, embeddings.levels(7)),
     "tied-6": _tied(6, embeddings.levels(6)),
     "tied-4": _tied(4, embeddings.levels(4)),
     "tied-low-rank": _tied(8, embeddings.low_rank),
