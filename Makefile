@@ -58,6 +58,7 @@ repro: install ## the reproducible part alone, the same as `dvc repro`
 
 bench: install ## all figures of our own but MovieLens-1M's into docs/results and README (hours; each goes alone too)
 	python -m benchmarks.quality
+	python -m benchmarks.families
 	python -m benchmarks.cold_items
 	python -m benchmarks.ranking
 	python -m benchmarks.compression

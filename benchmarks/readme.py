@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Final
 
 import durable
-from benchmarks import cold_items_table, compression_table, quality_table, serving_table
+from benchmarks import cold_items_table, compression_table, families_table, quality_table, serving_table
 from benchmarks.results import FOLDER, Result, read
 
 README: Final = Path("README.md")
 BEGIN: Final = "<!-- {}: made by `python -m benchmarks.readme`, do not edit -->"
 END: Final = "<!-- end of {} -->"
 TABLES: Final[Mapping[str, Callable[[Sequence[Result]], str]]] = {
+    "families": families_table.alone,
     "cold_items": cold_items_table.found,
     "quality": quality_table.tables,
     "compression": compression_table.best,
