@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     settings = params.load()
     world, kept = World.read(settings.paths.features), quality.folders(settings)
     bootstrap = Bootstrap(settings.evaluate.bootstrap_samples, settings.evaluate.confidence, settings.seed)
-    results: list[Result] = []
+    exam, results = examination(world, settings.evaluate), list[Result]()
     with tqdm(settings.train.models.items(), desc="families", unit="model") as progress:
         for name, chosen in progress:
             progress.set_postfix_str(name)
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
                 runs.run_step(quality.FILE, folder, seed, ("train", name))
             said = [runs.summary(folder, "train", name)["validation_ndcg_at_10"] for folder in kept]
             scorers = [_fitted(folder / "model" / name, world, chosen) for folder in kept]
-            found = [_per_query(scorer, world, settings) for scorer in scorers]
+            found = [exam.per_query(exam.take(scorer)) for scorer in scorers]
             results += rows(name, said, found, world.test.user, bootstrap)
     write(FOLDER / "families.csv", results)
     return 0
@@ -84,11 +84,6 @@ def _fitted(folder: Path, world: World, chosen: params.Neural | params.Baseline)
     from models import stored
 
     return stored.read(place).frozen(CandidateFeatures.catalogue(world.final.features, world.final.freeze))
-
-
-def _per_query(scorer: Scorer, world: World, settings: params.Params) -> dict[str, Values]:
-    exam = examination(world, settings.evaluate)
-    return exam.per_query(exam.take(scorer))
 
 
 if __name__ == "__main__":
